@@ -1,0 +1,1 @@
+"""May this account send this? Store the message, owe it to dispatch."""

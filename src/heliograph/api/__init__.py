@@ -1,0 +1,1 @@
+"""The counter: the HTTP flavours; parse, call a room, render the answer."""

@@ -1,0 +1,1 @@
+"""Ways out to the carriers, each behind the same contract (contract.py)."""

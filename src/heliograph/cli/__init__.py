@@ -1,0 +1,1 @@
+"""The back door: every command of heliograph."""

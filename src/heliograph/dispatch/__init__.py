@@ -1,0 +1,1 @@
+"""Claim what is due, keep each channel's pace, send, retry."""

@@ -1,0 +1,1 @@
+"""The carriers' side of the wire: separate programs that no other room imports."""

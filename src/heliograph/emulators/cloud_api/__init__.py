@@ -1,0 +1,1 @@
+"""A faithful local copy of Meta's WhatsApp Cloud API."""

@@ -1,0 +1,1 @@
+"""Callbacks: stored raw and acknowledged, then applied."""

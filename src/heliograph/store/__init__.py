@@ -1,0 +1,1 @@
+"""Tables, SQL by noun, migrations; SQLite and PostgreSQL behind the same functions."""
