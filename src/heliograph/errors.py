@@ -89,8 +89,9 @@ class Invalid(Refused):
 class TooManyRequests(Refused):
     code, http_status = "too_many_requests", 429
 
-    def __init__(self, retry_after_s: float) -> None:
+    def __init__(self, retry_after_s: float, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         super().__init__("Too Many Attempts.", retry_after_s=retry_after_s)
+        self.headers = headers or []
 
 
 class Unavailable(HeliographError):

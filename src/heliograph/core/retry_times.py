@@ -24,7 +24,7 @@ def wait_before_retry_s(attempts_made: int, budget: RetryBudget, asked_s: float 
     The wait is drawn between half and the whole of first·2^(n-1): spread out, and never at once."""
     if attempts_made >= budget.attempts:
         return None
-    ceiling = min(budget.longest_s, budget.first_s * 2 ** (attempts_made - 1))
+    ceiling = min(budget.longest_s, budget.first_s * 2.0 ** (attempts_made - 1))
     wait = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreading load, no secret
     return max(wait, asked_s or 0.0)
 
