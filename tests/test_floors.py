@@ -9,7 +9,8 @@ SRC = Path(__file__).parent.parent / "src" / "heliograph"
 
 # Highest first. Rooms on one floor are neighbours and do not import each other.
 FLOORS: list[set[str]] = [
-    {"api", "portal", "cli"},
+    {"cli"},
+    {"api", "portal"},
     {"accounts", "campaigns", "contacts"},
     {"accept", "dispatch", "status", "webhooks"},
     {"runtime"},
