@@ -1,0 +1,116 @@
+"""GET /sms/{uid}/explain: what is known of a message, from whom, since when, and what happens or can be done next."""
+
+from typing import Any
+
+import msgspec
+
+from heliograph.channels.whatsapp.codes import describe_code
+from heliograph.core.ids import uid_of
+from heliograph.core.schedule_times import render_time
+from heliograph.core.statuses import OPEN, V3_WORD, State
+from heliograph.store.messages import Event, Message
+from heliograph.store.sends import SendProgress
+
+
+def explain(message: Message, events: list[Event], progress: SendProgress | None, now_ms: int) -> dict[str, Any]:
+    state = state_now(message, progress, now_ms)
+    return {
+        "uid": uid_of(message.id),
+        "state": state.value,
+        "status": V3_WORD[state],
+        "summary": summarise(message, state, progress, now_ms),
+        "steps": [first_step(message), *(view_event(event) for event in events)],
+        "next_attempt": view_next(progress, now_ms),
+        "carrier": view_carrier(message, events),
+    }
+
+
+def state_now(message: Message, progress: SendProgress | None, now_ms: int) -> State:
+    """The stored state, refined by the queue: scheduled, queued and sending are told apart there."""
+    state = State(message.state)
+    if state not in OPEN or progress is None:
+        return state
+    if progress.lease_until_ms is not None:
+        return State.SENDING
+    if message.schedule_at_ms is not None and message.schedule_at_ms > now_ms:
+        return State.SCHEDULED
+    return State.QUEUED
+
+
+def summarise(message: Message, state: State, progress: SendProgress | None, now_ms: int) -> str:
+    match state:
+        case State.SCHEDULED:
+            return f"It waits for its time, {render_time(message.schedule_at_ms or now_ms)}."
+        case State.QUEUED if progress is not None and progress.attempts:
+            return f"{progress.attempts} attempts were made; the next one follows at {render_time(progress.due_at_ms)}."
+        case State.QUEUED:
+            return "It is stored and waits for its turn."
+        case State.SENDING:
+            return "It is on its way to the carrier right now."
+        case State.SENT:
+            return "The carrier has it. Whether it reached the phone is not known yet."
+        case State.DELIVERED:
+            return "The carrier reports that it reached the recipient's phone."
+        case State.READ:
+            return "The carrier reports that the recipient has opened it."
+        case State.FAILED | State.UNKNOWN | State.EXPIRED:
+            return message.failure_sentence or "The carrier reported a failure."
+        case State.CANCELLED:
+            return "You cancelled it before it left."
+        case State.RECEIVED:
+            return "A person wrote this to you."
+
+
+def first_step(message: Message) -> dict[str, Any]:
+    incoming = message.direction == "incoming"
+    return {
+        "step": "stored" if incoming else "accepted",
+        "at": render_time(message.created_at_ms),
+        "source": "heliograph",
+        "sentence": "Stored from the carrier's callback." if incoming else "Accepted and stored on disk.",
+    }
+
+
+def view_event(event: Event) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "step": event.name.split(" at ")[0],
+        "at": render_time(event.at_ms),
+        "source": event.source,
+        "sentence": event.sentence,
+    }
+    if event.code:
+        view["code"] = event.code
+    if event.carrier_code:
+        view["carrier_code"] = event.carrier_code
+    if event.raw:
+        view["raw"] = as_json(event.raw)
+    return view
+
+
+def as_json(raw: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return raw
+
+
+def view_next(progress: SendProgress | None, now_ms: int) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    return {
+        "at": render_time(max(progress.due_at_ms, now_ms)),
+        "attempt": progress.attempts + (0 if progress.lease_until_ms else 1),
+        "under_way": progress.lease_until_ms is not None,
+    }
+
+
+def view_carrier(message: Message, events: list[Event]) -> dict[str, Any] | None:
+    """The carrier's own id and, where it complained, its code, what that means and what to do."""
+    code = next((event.carrier_code for event in reversed(events) if event.carrier_code), None)
+    if message.carrier_message_id is None and code is None:
+        return None
+    view: dict[str, Any] = {"message_id": message.carrier_message_id}
+    if code is not None:
+        meaning, advice = describe_code(code)
+        view |= {"code": code, "meaning": meaning, "what_to_do": advice}
+    return view

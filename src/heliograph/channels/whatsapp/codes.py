@@ -1,0 +1,450 @@
+"""Meta's error codes as data (whatsapp-cloud-api.md §14): what each means, what to do, and what the customer reads.
+
+To add a code, add a row. `outcome_of_error` reads the table for an HTTP answer, `outcome_of_failed_status` for a callback.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct, structs
+
+from heliograph.channels.contract import Scope, SendOutcome, Verdict
+
+log = structlog.get_logger(__name__)
+
+FAIL, RETRY, SLOW, PAIR, LATER, HOLD = (
+    Verdict.FAIL,
+    Verdict.RETRY,
+    Verdict.SLOW,
+    Verdict.PAIR,
+    Verdict.LATER,
+    Verdict.HOLD,
+)
+MESSAGE, TEMPLATE, NUMBER, ACCOUNT, APP = (
+    Scope.MESSAGE,
+    Scope.TEMPLATE,
+    Scope.NUMBER,
+    Scope.BUSINESS_ACCOUNT,
+    Scope.APP,
+)
+
+
+class CarrierCode(Struct, frozen=True):
+    """One row. word: our stable name; sentence: for the customer; advice: what to do; retry_after_s: when waiting is told.
+
+    unknown_with_5xx: with an HTTP 5xx the message may have left all the same."""
+
+    word: str
+    sentence: str
+    advice: str
+    verdict: Verdict = FAIL
+    scope: Scope = MESSAGE
+    retry_after_s: float | None = None
+    unknown_with_5xx: bool = False
+
+
+NEW_TOKEN = "Give the sender a valid system user token."  # noqa: S105 - advice
+PERMISSION = "Give the token's system user the whatsapp_business_messaging permission and this account."
+PARAMETERS = "Correct the parameters of the template."
+OPERATOR = "Whoever runs this installation must mend it in Meta's App Dashboard."
+
+CODES: dict[int, CarrierCode] = {
+    0: CarrierCode("token_invalid", "The carrier does not accept this sender's token.", NEW_TOKEN, HOLD, APP),
+    1: CarrierCode("carrier_error", "The carrier had an internal error.", "Nothing; it is tried again.", RETRY),
+    2: CarrierCode(
+        "carrier_unavailable",
+        "The carrier is down or overloaded.",
+        "Nothing; it is tried again.",
+        RETRY,
+        unknown_with_5xx=True,
+    ),
+    3: CarrierCode("permission_missing", "The app lacks a capability or permission.", PERMISSION, HOLD, APP),
+    4: CarrierCode("throttled", "The app makes too many calls.", "Nothing; sending slows down.", SLOW, APP),
+    10: CarrierCode("permission_missing", "The token lacks the permission to send.", PERMISSION, HOLD, APP),
+    33: CarrierCode("number_gone", "The carrier no longer has this sender's number.", OPERATOR, HOLD, NUMBER),
+    100: CarrierCode(
+        "invalid_parameter", "The carrier refused a parameter of the message.", "See the carrier's details."
+    ),
+    104: CarrierCode("token_invalid", "The carrier was given no usable token.", NEW_TOKEN, HOLD, APP),
+    190: CarrierCode("token_invalid", "This sender's token has expired or is invalid.", NEW_TOKEN, HOLD, APP),
+    368: CarrierCode(
+        "policy_block",
+        "The carrier has blocked this business for a policy violation.",
+        "See Meta's Business Support.",
+        HOLD,
+        ACCOUNT,
+    ),
+    2500: CarrierCode("token_invalid", "The carrier was given no usable token.", NEW_TOKEN, HOLD, APP),
+    80007: CarrierCode(
+        "throttled", "The business account makes too many calls.", "Nothing; sending slows down.", SLOW, ACCOUNT
+    ),
+    130403: CarrierCode(
+        "recipient_blocked", "The business has blocked this person.", "Unblock the person to write to them."
+    ),
+    130429: CarrierCode(
+        "throttled", "The number sends faster than the carrier allows.", "Nothing; sending slows down.", SLOW, NUMBER
+    ),
+    130472: CarrierCode(
+        "held_back_by_experiment",
+        "The carrier holds marketing messages back from this person.",
+        "Do not repeat it soon.",
+    ),
+    130497: CarrierCode(
+        "country_restricted", "The business may not message people in this country.", "Leave this country out."
+    ),
+    131000: CarrierCode(
+        "carrier_error",
+        "Something went wrong at the carrier.",
+        "Nothing; it is tried again.",
+        RETRY,
+        unknown_with_5xx=True,
+    ),
+    131005: CarrierCode("permission_missing", "The carrier denied access.", PERMISSION, HOLD, NUMBER),
+    131008: CarrierCode(
+        "parameter_missing", "A required parameter of the message is missing.", "See the carrier's details."
+    ),
+    131009: CarrierCode(
+        "invalid_parameter", "A parameter of the message has a wrong value.", "See the carrier's details."
+    ),
+    131016: CarrierCode(
+        "carrier_unavailable",
+        "A service of the carrier is unavailable.",
+        "Nothing; it is tried again.",
+        RETRY,
+        unknown_with_5xx=True,
+    ),
+    131020: CarrierCode("group_error", "The carrier refused a message to a group.", "Write to a person."),
+    131021: CarrierCode("recipient_is_sender", "Recipient and sender are the same number.", "Use another recipient."),
+    131026: CarrierCode(
+        "undeliverable",
+        "It cannot be delivered: the person is not on WhatsApp, has an old app, or has not accepted its terms.",
+        "Check the number, or reach the person by SMS.",
+    ),
+    131030: CarrierCode(
+        "not_in_test_list",
+        "This test number may only write to numbers on its list.",
+        "Add the number in the App Dashboard.",
+    ),
+    131031: CarrierCode(
+        "account_locked", "The carrier has locked the business account.", "See Meta's Business Support.", HOLD, ACCOUNT
+    ),
+    131035: CarrierCode("no_storage", "The account's no-storage setting forbids this message.", OPERATOR),
+    131037: CarrierCode(
+        "name_not_approved",
+        "The number's display name is not approved yet.",
+        "Wait for the approval, or change the name.",
+        HOLD,
+        NUMBER,
+    ),
+    131041: CarrierCode("group_error", "The carrier refused a message to a group.", "Write to a person."),
+    131042: CarrierCode(
+        "payment_issue",
+        "The business account has a payment problem at the carrier.",
+        "Add a payment method at Meta.",
+        HOLD,
+        ACCOUNT,
+    ),
+    131044: CarrierCode(
+        "payment_issue",
+        "The business account has a payment problem at the carrier.",
+        "Add a payment method at Meta.",
+        HOLD,
+        ACCOUNT,
+    ),
+    131045: CarrierCode(
+        "not_registered", "The number's registration has a fault.", "Register the number again.", HOLD, NUMBER
+    ),
+    131047: CarrierCode(
+        "window_closed",
+        "More than 24 hours have passed since the person last wrote, so only a template reaches them.",
+        "Send a template, or give the sender a window template.",
+    ),
+    131048: CarrierCode(
+        "spam_limit",
+        "The carrier limits this number because people blocked or reported its messages.",
+        "Improve what is sent; sending goes on after some hours.",
+        HOLD,
+        NUMBER,
+        retry_after_s=4 * 3600.0,
+    ),
+    131049: CarrierCode(
+        "marketing_cap",
+        "The carrier did not deliver it: this person gets enough marketing messages already.",
+        "Wait at least 24 hours before another marketing message to this person.",
+    ),
+    131050: CarrierCode(
+        "opted_out", "The person stopped marketing messages from this business.", "Send no marketing to this person."
+    ),
+    131051: CarrierCode(
+        "unsupported_type", "The carrier does not support this kind of message.", "Send text, image or template."
+    ),
+    131052: CarrierCode(
+        "media_gone", "The carrier could not fetch the person's file.", "Ask the person to send it again."
+    ),
+    131053: CarrierCode(
+        "media_unreachable",
+        "The carrier could not fetch or use the image.",
+        "Check that media_url is public and leads to a JPEG or PNG of at most 5 MB.",
+    ),
+    131055: CarrierCode("not_allowed", "The carrier does not allow this here.", "See the carrier's details."),
+    131056: CarrierCode(
+        "pair_limit",
+        "Too many messages went to this person in a short time.",
+        "Nothing; it is tried again later.",
+        PAIR,
+    ),
+    131057: CarrierCode(
+        "maintenance",
+        "The number is being moved to a higher throughput.",
+        "Nothing; it is tried again.",
+        LATER,
+        NUMBER,
+        retry_after_s=60.0,
+    ),
+    131059: CarrierCode("group_error", "The carrier refused a message to a group.", "Write to a person."),
+    131062: CarrierCode(
+        "needs_a_number", "This message cannot go to a person without a phone number.", "Use a phone number."
+    ),
+    131063: CarrierCode(
+        "marketing_switched_off", "Marketing templates are switched off for this account.", OPERATOR, FAIL, TEMPLATE
+    ),
+    131064: CarrierCode(
+        "classification_limit",
+        "The account is limited because templates were wrongly classified.",
+        "Wait for Meta to lift it.",
+        HOLD,
+        ACCOUNT,
+    ),
+    132000: CarrierCode("template_parameters", "The number of template parameters is wrong.", PARAMETERS),
+    132001: CarrierCode(
+        "template_missing",
+        "The template does not exist in this language, or is not approved.",
+        "Check name and language.",
+        FAIL,
+        TEMPLATE,
+    ),
+    132005: CarrierCode("template_too_long", "The text is too long for the template.", "Send a shorter text."),
+    132007: CarrierCode(
+        "template_policy", "The template's content violates a policy.", "Change the template.", FAIL, TEMPLATE
+    ),
+    132008: CarrierCode("template_parameters", "A template parameter has a wrong value.", PARAMETERS),
+    132012: CarrierCode("template_parameters", "A template parameter has a wrong format.", PARAMETERS),
+    132015: CarrierCode(
+        "template_paused", "The template is paused for its low quality.", "Improve it, or use another.", FAIL, TEMPLATE
+    ),
+    132016: CarrierCode(
+        "template_disabled", "The template is disabled for its low quality.", "Make another template.", FAIL, TEMPLATE
+    ),
+    132018: CarrierCode("template_parameters", "A template parameter is not valid.", PARAMETERS),
+    132068: CarrierCode("flow_blocked", "The flow of the template is blocked.", "Mend the flow.", FAIL, TEMPLATE),
+    132069: CarrierCode(
+        "flow_throttled",
+        "The flow of the template is throttled.",
+        "Nothing; it is tried again.",
+        LATER,
+        TEMPLATE,
+        retry_after_s=3600.0,
+    ),
+    133000: CarrierCode(
+        "not_registered", "The number was only half deregistered.", "Deregister it again.", HOLD, NUMBER
+    ),
+    133004: CarrierCode(
+        "carrier_unavailable", "The carrier is unavailable for a moment.", "Nothing; it is tried again.", RETRY
+    ),
+    133005: CarrierCode("wrong_pin", "The two-step PIN is wrong.", "Give the number's own PIN, or set a new one."),
+    133006: CarrierCode("not_verified", "The number must be verified first.", "Request a code and verify it."),
+    133008: CarrierCode("wrong_pin", "Too many wrong PINs were tried.", "Wait as long as Meta says."),
+    133009: CarrierCode("wrong_pin", "The PIN was tried too fast again.", "Wait a moment."),
+    133010: CarrierCode(
+        "not_registered", "The number is not registered with the Cloud API.", "Register the number.", HOLD, NUMBER
+    ),
+    133015: CarrierCode(
+        "number_just_deleted",
+        "The number was deleted a moment ago.",
+        "Wait five minutes.",
+        LATER,
+        NUMBER,
+        retry_after_s=300.0,
+    ),
+    133016: CarrierCode(
+        "register_limit",
+        "The number was registered and deregistered too often.",
+        "Wait 72 hours.",
+        HOLD,
+        NUMBER,
+        retry_after_s=72 * 3600.0,
+    ),
+    134011: CarrierCode("payment_terms", "The payment terms are not accepted.", "Accept them at Meta."),
+    134100: CarrierCode("marketing_only", "Only marketing messages may go this way.", "Use a marketing template."),
+    134101: CarrierCode(
+        "template_syncing",
+        "The template is being synchronised.",
+        "Nothing; it is tried again.",
+        LATER,
+        TEMPLATE,
+        retry_after_s=600.0,
+    ),
+    134102: CarrierCode(
+        "template_unavailable", "The template is unavailable.", "Use another template.", FAIL, TEMPLATE
+    ),
+    135000: CarrierCode(
+        "invalid_parameter", "The carrier refused the message's parameters.", "See the carrier's details."
+    ),
+    136024: CarrierCode("already_verified", "The number is verified already.", "Go on with registering it."),
+    137000: CarrierCode("identity_changed", "The person's identity key has changed.", "Confirm with the person first."),
+    139200: CarrierCode(
+        "direct_send_blocked", "Sending without a template is blocked for this account.", "Use a template."
+    ),
+    2388019: CarrierCode("template_limit", "The account has as many templates as it may have.", "Delete some."),
+    2388039: CarrierCode(
+        "template_locked", "The template cannot be edited while it is in review.", "Wait for the review."
+    ),
+    2388040: CarrierCode("template_too_long", "A text of the template is too long.", "Shorten it."),
+    2388047: CarrierCode("template_header", "The template's header is not as it must be.", "Correct the header."),
+    2388072: CarrierCode("template_body", "The template's body is not as it must be.", "Correct the body."),
+    2388073: CarrierCode("template_footer", "The template's footer is not as it must be.", "Correct the footer."),
+    2388293: CarrierCode(
+        "template_variables", "The template has too many variables for its text.", "Use fewer, or more text."
+    ),
+    2388299: CarrierCode(
+        "template_variables", "A variable stands at the start or end of the template.", "Put text around it."
+    ),
+    2494100: CarrierCode(
+        "maintenance",
+        "The number is in maintenance.",
+        "Nothing; it is tried again.",
+        LATER,
+        NUMBER,
+        retry_after_s=180.0,
+    ),
+}
+RANGES: tuple[tuple[range, CarrierCode], ...] = (
+    (range(200, 300), CarrierCode("permission_missing", "The token lacks a permission.", PERMISSION, HOLD, APP)),
+    (
+        range(131200, 131300),
+        CarrierCode("group_error", "The carrier refused a message to a group.", "Write to a person."),
+    ),
+    (range(147001, 147006), CarrierCode("username_refused", "The carrier refused the user name.", "Choose another.")),
+)
+# Code 100 with subcode 33: the id in the path is unknown, or this token may not see it.
+UNKNOWN_OBJECT = CarrierCode(
+    "number_unknown",
+    "The carrier does not know this sender's number id, or its token may not use it.",
+    "Check the phone number id, and that the token's system user is assigned to the account.",
+    HOLD,
+    NUMBER,
+)
+UNHEARD_OF = CarrierCode("carrier_refused", "The carrier refused the message.", "See the carrier's code and details.")
+NO_ANSWER = (
+    "The request left and no clear answer came, so nobody knows whether the carrier took the message. "
+    "It is not sent again; a report will settle it."
+)
+
+seen_for_the_first_time: set[int] = set()
+
+
+def find_code(code: int, subcode: int | None = None) -> CarrierCode | None:
+    if code == 100 and subcode == 33:
+        return UNKNOWN_OBJECT
+    known = CODES.get(code)
+    if known is not None:
+        return known
+    return next((row for codes, row in RANGES if code in codes), None)
+
+
+def describe_code(code: str) -> tuple[str, str]:
+    """Meaning and advice of a carrier's code as text, for people."""
+    known = find_code(int(code)) if code.isascii() and code.lstrip("-").isdecimal() else None
+    row = known or UNHEARD_OF
+    return row.sentence, row.advice
+
+
+class ListedCode(Struct, frozen=True):
+    carrier_code: int
+    code: str
+    meaning: str
+    advice: str
+
+
+def list_codes() -> list[ListedCode]:
+    """The table for the documentation."""
+    return [ListedCode(code, row.word, row.sentence, row.advice) for code, row in sorted(CODES.items())]
+
+
+def outcome_of_error(
+    code: int,
+    *,
+    subcode: int | None = None,
+    http_status: int = 400,
+    details: str = "",
+    raw: str = "",
+    trace_id: str | None = None,
+    retry_after_s: float | None = None,
+) -> SendOutcome:
+    """What an error in the carrier's HTTP answer means for the message."""
+    row = find_code(code, subcode)
+    if row is None:
+        if code not in seen_for_the_first_time:
+            seen_for_the_first_time.add(code)
+            log.warning("carrier_code_unknown", carrier_code=code, subcode=subcode, http_status=http_status)
+        row = UNHEARD_OF
+        if http_status >= 500:
+            return unknown_outcome(http_status=http_status, raw=raw, carrier_code=str(code), trace_id=trace_id)
+    if row.unknown_with_5xx and http_status >= 500:
+        return unknown_outcome(http_status=http_status, raw=raw, carrier_code=str(code), trace_id=trace_id)
+    return SendOutcome(
+        verdict=row.verdict,
+        scope=row.scope,
+        code=row.word,
+        carrier_code=str(code),
+        sentence=with_details(row.sentence, details),
+        advice=row.advice,
+        retry_after_s=retry_after_s or row.retry_after_s,
+        http_status=http_status,
+        raw=raw,
+        trace_id=trace_id,
+    )
+
+
+def unknown_outcome(
+    *, http_status: int | None = None, raw: str = "", carrier_code: str | None = None, trace_id: str | None = None
+) -> SendOutcome:
+    """The message may have been sent: never resend it blindly (§15)."""
+    return SendOutcome(
+        verdict=Verdict.UNKNOWN,
+        code="no_answer",
+        carrier_code=carrier_code,
+        sentence=NO_ANSWER,
+        advice="Wait for a report, or ask the person.",
+        http_status=http_status,
+        raw=raw,
+        trace_id=trace_id,
+    )
+
+
+def outcome_of_failed_status(errors: Sequence[Any], raw: str = "") -> SendOutcome:
+    """What a `failed` report means. It is over for this message, whatever the code would mean in an answer."""
+    first = errors[0] if errors and isinstance(errors[0], Mapping) else {}
+    code = first.get("code")
+    if not isinstance(code, int) or isinstance(code, bool):
+        return SendOutcome(
+            verdict=FAIL, code=UNHEARD_OF.word, sentence=UNHEARD_OF.sentence, advice=UNHEARD_OF.advice, raw=raw
+        )
+    found = outcome_of_error(code, details=details_of(first), raw=raw)
+    return structs.replace(found, verdict=FAIL, http_status=None)
+
+
+def details_of(error: Mapping[str, Any]) -> str:
+    """The most telling text of an error: details, else message, else title (§6)."""
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, Mapping) else data
+    for text in (details, error.get("error_user_msg"), error.get("message"), error.get("title")):
+        if isinstance(text, str) and text.strip():
+            return text.strip()
+    return ""
+
+
+def with_details(sentence: str, details: str) -> str:
+    """Our sentence, and the carrier's own words behind it."""
+    return f"{sentence} (The carrier says: {details[:300]})" if details else sentence

@@ -1,0 +1,55 @@
+"""heliograph serve: answer the API and send messages."""
+
+import asyncio
+import sys
+
+import click
+
+from heliograph.cli.doors import failing_with_a_sentence, settings_or_fail
+from heliograph.runtime import set_up_logs
+
+
+@click.command()
+@click.option(
+    "--role",
+    type=click.Choice(["all", "api", "dispatch"]),
+    default="all",
+    show_default=True,
+    help="What this node does: answer HTTP (api), send and apply callbacks (dispatch), or both, each in its own process.",
+)
+@click.option("--host", help="The address to listen on (HELIOGRAPH_HOST; 127.0.0.1).")
+@click.option("--port", type=int, help="The port to listen on (HELIOGRAPH_PORT; 8000).")
+@click.option(
+    "--migrate/--no-migrate", default=True, help="Bring the database's schema up to date first (default: yes)."
+)
+@click.option("--child", is_flag=True, hidden=True, help="Started by a supervisor: end with it.")
+@failing_with_a_sentence
+def serve(role: str, host: str | None, port: int | None, migrate: bool, child: bool) -> None:
+    """Run the installation until Ctrl-C or SIGTERM.
+
+    On SIGTERM it accepts nothing more, finishes what is in flight (HELIOGRAPH_SHUTDOWN_GRACE_S) and ends with exit code 0.
+    A process that dies is started again; nothing that was accepted is lost by that.
+    """
+    import uvloop
+
+    from heliograph.cli import processes
+
+    settings = settings_or_fail(host=host, port=port)
+    set_up_logs(settings, role if role != "all" else "supervisor")
+    if child:
+        processes.die_with_parent()
+    else:
+        from heliograph.store.migrate import migrate as bring_up_to_date
+
+        if role != "dispatch":
+            processes.check_port_is_free(settings)
+        if migrate:
+            bring_up_to_date(settings)
+    match role:
+        case "api":
+            uvloop.run(processes.run_api(settings))
+        case "dispatch":
+            uvloop.run(processes.run_dispatcher(settings))
+        case _:
+            asyncio.run(processes.supervise(settings))
+    sys.exit(0)

@@ -1,0 +1,47 @@
+"""What exactly goes out for a due message: free text, or the sender's window template when the person's window is closed."""
+
+from typing import Any
+
+import msgspec
+
+from heliograph.channels.contract import Outgoing
+from heliograph.channels.whatsapp.payloads import window_template
+from heliograph.core.references import make_reference
+from heliograph.store.connections import Sender
+from heliograph.store.sends import DueSend
+
+WINDOW_MS = 24 * 3_600_000  # whatsapp-cloud-api.md §9: 24 hours from the person's last message
+
+
+def reference_of(send: DueSend) -> str:
+    return make_reference(send.account_id, send.message_id, send.attempts + 1)
+
+
+def choose_outgoing(send: DueSend, sender: Sender | None, now_ms: int) -> Outgoing:
+    """The attempt to make. A window that we do not know to be open counts as closed where the sender has a template for it;
+    without one the text is tried, for the person may have written where we did not see it."""
+    template: dict[str, Any] | None = msgspec.json.decode(send.template) if send.template else None
+    if template is None and sender is not None and sender.window_template_name is not None and send.media_url is None:
+        open_until = (send.last_inbound_at_ms or 0) + WINDOW_MS
+        if send.as_template or open_until <= now_ms:
+            template = window_template(
+                sender.window_template_name, sender.window_template_language or "en_US", send.text
+            )
+    hidden = send.person_user_id is not None and send.person == send.person_user_id
+    return Outgoing(
+        reference=reference_of(send),
+        recipient=None if hidden else send.person,
+        recipient_user_id=send.person_user_id if hidden else None,
+        text=send.text,
+        media_url=send.media_url,
+        template=template,
+    )
+
+
+def template_of(outgoing: Outgoing) -> tuple[str, str] | None:
+    """Name and language of the template that goes out, if one does."""
+    if outgoing.template is None:
+        return None
+    language = outgoing.template.get("language")
+    code = language.get("code", "") if isinstance(language, dict) else ""
+    return str(outgoing.template.get("name", "")), str(code)
