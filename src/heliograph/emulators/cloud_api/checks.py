@@ -56,6 +56,13 @@ def check_product(value: Any) -> None:
         raise bad_parameter(f'Param messaging_product must be one of {{WHATSAPP}} - got "{value}".')
 
 
+def refuse_recipient_type(value: Any) -> GraphError:
+    """Neither a person nor a group of this account, which has none."""
+    if value == "group":
+        return refuse(131020)
+    return bad_parameter(f'Param recipient_type must be one of {{GROUP, INDIVIDUAL}} - got "{value}".')
+
+
 def read_recipient(to: Any, recipient: Any) -> tuple[str, str, str]:
     """What to echo, the digits, the user id: one of the last two is empty. Raises GraphError."""
     if to is not UNSET and to is not None and to != "":

@@ -15,7 +15,7 @@ from heliograph.emulators.cloud_api.limits import Pace, Pairs, Windows
 from heliograph.emulators.cloud_api.options import Options
 from heliograph.emulators.cloud_api.outbox import Outbox
 from heliograph.emulators.cloud_api.statuses import Sent, Update
-from heliograph.emulators.cloud_api.world import Callback, World
+from heliograph.emulators.cloud_api.world import Callback, Upload, World, now
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ class Emulator:
         self.refusals: Counter[str] = Counter()
         self.read_marks = 0
         self.base_url = ""  # known once it listens
+        self.uploads: dict[str, Upload] = {}
         self.stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         if options.callback_url:
@@ -63,7 +64,9 @@ class Emulator:
         effect = self.faults.pick(number_id, to, type_) if self.faults.active else None
         if effect is None:
             effect = BY_DIGITS.get(to)
-        if effect is None or (effect.free_text_only and type_ == "template"):
+        if effect is None:
+            return None
+        if effect.free_text_only and (type_ == "template" or self.windows.is_open(number_id, to, now())):
             return None
         if effect.first and not self.turns.strikes(to, effect.first):
             return None

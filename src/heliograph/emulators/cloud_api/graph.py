@@ -19,6 +19,10 @@ VERSION = re.compile(r"v([0-9]{1,2})\.([0-9])")
 JSON_TYPE = "application/json; charset=UTF-8"
 ENCODER = msgspec.json.Encoder()
 USAGE = '{"call_count":1,"total_cputime":1,"total_time":1}'
+BUSINESS_USAGE = (
+    f'{{"{defaults.WABA_ID}":[{{"type":"whatsapp","call_count":1,"total_cputime":1,"total_time":1,'
+    '"estimated_time_to_regain_access":0}]}'
+)
 
 
 class Call:
@@ -134,6 +138,7 @@ def headers_of(version: tuple[int, int]) -> dict[str, str]:
         "x-fb-request-id": trace_id,
         "x-fb-rev": "1030000000",
         "x-app-usage": USAGE,
+        "x-business-use-case-usage": BUSINESS_USAGE,
     }
 
 

@@ -8,21 +8,28 @@ import aiohttp
 from heliograph.emulators.cloud_api.checks import LARGEST, fits
 from heliograph.emulators.cloud_api.effects import Effect, failing
 from heliograph.emulators.cloud_api.emulator import Emulator
+from heliograph.emulators.cloud_api.statuses import Sent
 
 NOWHERE = ".invalid"  # RFC 2606: never a host, so such a link always fails
 FETCH_WITHIN_S = 10.0
+CANNOT_FETCH = failing(131053)
 
 
-async def effect_of_link(emulator: Emulator, content: Any, kind: str, usual: Effect | None) -> Effect | None:
-    """Failed with 131053 when the link cannot be fetched. Only --fetch-links really fetches."""
-    link = content.get("link") if isinstance(content, dict) else None
-    if link is None:
-        return usual
-    if (urlsplit(link).hostname or "").endswith(NOWHERE):
-        return failing(131053)
-    if emulator.options.fetch_links and not await can_be_fetched(emulator, link, kind):
-        return failing(131053)
-    return usual
+def link_of(content: Any) -> str | None:
+    return content.get("link") if isinstance(content, dict) else None
+
+
+def goes_nowhere(link: str) -> bool:
+    return (urlsplit(link).hostname or "").endswith(NOWHERE)
+
+
+async def fetch_then_plan(emulator: Emulator, sent: Sent, link: str, kind: str, usual: Effect | None) -> None:
+    """The statuses, once it is known whether the file can be had. One update must be counted in `owed` meanwhile."""
+    fetched = await can_be_fetched(emulator, link, kind)
+    early = emulator.plan_statuses(sent, usual if fetched else CANNOT_FETCH)
+    if early is not None:
+        emulator.outbox.put(early)
+    emulator.outbox.owed.done(sent.place)
 
 
 async def can_be_fetched(emulator: Emulator, link: str, kind: str) -> bool:

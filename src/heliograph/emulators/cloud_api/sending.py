@@ -22,6 +22,7 @@ from heliograph.emulators.cloud_api.world import Number, Template, now
 
 DECODER = msgspec.json.Decoder(Send)
 FIRST_WITHOUT_CONVERSATION = (24, 0)
+INDIVIDUAL = ("individual", None)
 NEEDS_NO_WINDOW = frozenset({"template", "reaction"})
 EARLY_WITHIN_S = 5.0  # an answer that must come after its first callback waits no longer than this
 
@@ -134,10 +135,12 @@ def read_content(
     emulator: Emulator, number: Number, wanted: Send, kind: Any
 ) -> tuple[str | None, Template | None, Any]:
     """What the person reads, the template, and the object that carries the content. Raises GraphError."""
-    if kind == "text":
-        return checks.read_text(wanted.text), None, None
     if wanted.category is not UNSET and wanted.category is not None:
         raise bad_parameter("Direct Send is not available for this account.")
+    if wanted.recipient_type is not UNSET and wanted.recipient_type not in INDIVIDUAL:
+        raise checks.refuse_recipient_type(wanted.recipient_type)
+    if kind == "text":
+        return checks.read_text(wanted.text), None, None
     if kind == "template":
         template, text = read_template(wanted.template, emulator.world.state, number.waba_id)
         return text, template, wanted.template
@@ -195,17 +198,21 @@ CLOSED_WINDOW = failing(131047)
 
 async def follow_up(emulator: Emulator, call: Call, sent: Sent, effect: Effect | None, wanted: Send, kind: str) -> None:
     """Plan the statuses and the reply, then let the answer leave: late, or not at all, if that is the effect."""
-    if kind in checks.MEDIA:
-        effect = await linked.effect_of_link(emulator, getattr(wanted, kind), kind, effect)
     if effect is not None:
         sent.hide_number, sent.bare_error = effect.hide_number, effect.bare_error
         sent.reference_on_failed = sent.reference_on_failed and effect.reference_on_failed
         sent.failure_details = effect.details
         if effect.reply:
             emulator.start(replies.reply_later(emulator, sent, effect.reply))
-    early = emulator.plan_statuses(sent, effect)
-    if early is not None:
-        await emulator.outbox.tell(early, EARLY_WITHIN_S)
+    link = linked.link_of(getattr(wanted, kind)) if kind in checks.MEDIA else None
+    if link is not None and emulator.options.fetch_links:
+        emulator.outbox.owed.add(sent.place, 1)
+        emulator.start(linked.fetch_then_plan(emulator, sent, link, kind, effect))
+    else:
+        fate = linked.CANNOT_FETCH if link is not None and linked.goes_nowhere(link) else effect
+        early = emulator.plan_statuses(sent, fate)
+        if early is not None:
+            await emulator.outbox.tell(early, EARLY_WITHIN_S)
     if effect is not None and effect.wait_s:
         await asyncio.sleep(effect.wait_s)
     if effect is not None and effect.afterwards:

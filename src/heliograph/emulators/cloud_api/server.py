@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from heliograph.emulators.cloud_api import graph, media, numbers, sending, subscriptions, templates
+from heliograph.emulators.cloud_api import defaults, graph, media, numbers, sending, subscriptions, templates, uploads
 from heliograph.emulators.cloud_api.again import call_back_again
 from heliograph.emulators.cloud_api.breaking import Broken
 from heliograph.emulators.cloud_api.control import PREFIX, control
@@ -52,6 +52,13 @@ EDGES: dict[tuple[str, str, str], Handler] = {
     ("template", "GET", ""): templates.read_template,
     ("template", "POST", ""): templates.edit_template,
     ("template", "POST", "unpause"): templates.unpause_template,
+    ("app", "GET", ""): subscriptions.read_app,
+    ("app", "POST", "subscriptions"): subscriptions.subscribe_app,
+    ("app", "GET", "subscriptions"): subscriptions.list_app_subscriptions,
+    ("app", "DELETE", "subscriptions"): subscriptions.unsubscribe_app,
+    ("app", "POST", "uploads"): uploads.start_upload,
+    ("upload", "POST", ""): uploads.continue_upload,
+    ("upload", "GET", ""): uploads.read_upload,
     ("medium", "GET", ""): media.look_up,
     ("medium", "DELETE", ""): media.delete,
 }
@@ -65,7 +72,11 @@ def kind_of(emulator: Emulator, object_id: str) -> str:
         return "account"
     if object_id in state.templates:
         return "template"
-    return "medium" if object_id in state.media else ""
+    if object_id in state.media:
+        return "medium"
+    if object_id in {defaults.APP_ID, "app"}:
+        return "app"
+    return "upload" if object_id in emulator.uploads else ""
 
 
 class Counter:

@@ -1,5 +1,6 @@
 """What a callback says of a message that was sent: the `value` of field `messages` with statuses (§6)."""
 
+from hashlib import md5
 from typing import Any
 
 import msgspec
@@ -124,7 +125,10 @@ def render_error(code: int, sent: Sent) -> dict[str, Any]:
 
 def render_conversation(sent: Sent, word: str) -> dict[str, Any]:
     """As v23.0 and older: an id for each message, the expiry on `sent` only."""
-    conversation: dict[str, Any] = {"id": f"{abs(hash(sent.id)):032x}", "origin": {"type": sent.category}}
+    conversation: dict[str, Any] = {
+        "id": md5(sent.id.encode(), usedforsecurity=False).hexdigest(),
+        "origin": {"type": sent.category},
+    }
     if word == "sent":
         conversation["expiration_timestamp"] = str(int(sent.at_s) + 86400)
     return conversation

@@ -8,11 +8,13 @@ from yarl import URL
 
 from heliograph.emulators.cloud_api import defaults
 from heliograph.emulators.cloud_api.emulator import Emulator
-from heliograph.emulators.cloud_api.graph import Call
+from heliograph.emulators.cloud_api.graph import Call, pick_fields
 from heliograph.emulators.cloud_api.graph_errors import GraphError, bad_parameter
 from heliograph.emulators.cloud_api.world import Callback
 
 VERIFY_WITHIN_S = 10.0
+APP_NAME = "Emulated app"
+APP_LINK = f"https://www.facebook.com/games/?app_id={defaults.APP_ID}"
 
 
 async def subscribe(emulator: Emulator, call: Call) -> dict[str, bool]:
@@ -29,8 +31,7 @@ async def list_subscriptions(emulator: Emulator, call: Call) -> dict[str, Any]:
     account = emulator.world.state.accounts[call.object_id]
     if not account.subscribed:
         return {"data": []}
-    link = f"https://www.facebook.com/games/?app_id={defaults.APP_ID}"
-    app: dict[str, Any] = {"whatsapp_business_api_data": {"id": defaults.APP_ID, "name": "Emulated app", "link": link}}
+    app: dict[str, Any] = {"whatsapp_business_api_data": {"id": defaults.APP_ID, "name": APP_NAME, "link": APP_LINK}}
     if account.callback is not None:
         app["override_callback_uri"] = account.callback.url
     return {"data": [app]}
@@ -39,6 +40,45 @@ async def list_subscriptions(emulator: Emulator, call: Call) -> dict[str, Any]:
 async def unsubscribe(emulator: Emulator, call: Call) -> dict[str, bool]:
     account = emulator.world.state.accounts[call.object_id]
     account.subscribed, account.callback = False, None
+    emulator.save()
+    return {"success": True}
+
+
+async def read_app(_emulator: Emulator, call: Call) -> dict[str, Any]:
+    facts = {"id": defaults.APP_ID, "name": APP_NAME, "link": APP_LINK}
+    return pick_fields(facts, call.query.get("fields"), ("name", "link"))
+
+
+async def subscribe_app(emulator: Emulator, call: Call) -> dict[str, bool]:
+    """POST /{app_id}/subscriptions: the app's own address, for everything that no override takes. Raises GraphError."""
+    given = await call.parameters()
+    if given.get("object") != "whatsapp_business_account":
+        raise bad_parameter("Param object must be whatsapp_business_account.")
+    named = {"override_callback_uri": given.get("callback_url"), "verify_token": given.get("verify_token")}
+    callback = await read_callback(emulator, named)
+    if callback is None:
+        raise bad_parameter("The parameter callback_url is required.")
+    emulator.world.state.app_callback = callback
+    emulator.save()
+    return {"success": True}
+
+
+async def list_app_subscriptions(emulator: Emulator, _call: Call) -> dict[str, Any]:
+    callback = emulator.world.state.app_callback
+    if callback is None:
+        return {"data": []}
+    fields = [{"name": "messages", "version": "v26.0"}]
+    subscription = {
+        "object": "whatsapp_business_account",
+        "callback_url": callback.url,
+        "active": True,
+        "fields": fields,
+    }
+    return {"data": [subscription]}
+
+
+async def unsubscribe_app(emulator: Emulator, _call: Call) -> dict[str, bool]:
+    emulator.world.state.app_callback = None
     emulator.save()
     return {"success": True}
 

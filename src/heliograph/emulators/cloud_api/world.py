@@ -82,6 +82,14 @@ class Medium(Struct, kw_only=True):
     filename: str | None = None
 
 
+class Upload(Struct, kw_only=True):
+    """A sample on its way in."""
+
+    length: int
+    file_type: str
+    content: bytes = b""
+
+
 class State(Struct, kw_only=True):
     numbers: dict[str, Number] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
