@@ -41,7 +41,13 @@ def test_table_is_sound() -> None:
 STATUS_ROWS = [
     one
     for one in RECIPIENTS
-    if not (one.effect.refuse or one.effect.instead or one.effect.afterwards or one.effect.wait_s or one.effect.reply)
+    if not (
+        one.effect.refuse is not None
+        or one.effect.instead
+        or one.effect.afterwards
+        or one.effect.wait_s
+        or one.effect.reply
+    )
 ]
 EXPECTED: dict[int, list[str]] = {
     1: ["delivered", "read", "sent"],
@@ -134,7 +140,7 @@ async def test_hidden_number(client: Client, receiver: Receiver) -> None:
     assert all("wa_id" not in change["value"]["contacts"][0] for change in receiver.changes())
 
 
-REFUSED = [one for one in RECIPIENTS if one.effect.refuse]
+REFUSED = [one for one in RECIPIENTS if one.effect.refuse is not None]
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: f"{row.last:02d}")

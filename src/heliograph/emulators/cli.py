@@ -265,7 +265,7 @@ def faults() -> None:
 
 @faults.command("add")
 @url_option
-@click.option("--refuse", type=int, default=0, metavar="CODE", help="An error at once: 130429, 131056, 190, …")
+@click.option("--refuse", type=int, metavar="CODE", help="An error at once: 130429, 131056, 190, …")
 @click.option("--fail", type=int, default=0, metavar="CODE", help="Accepted, then a failed status with this code.")
 @click.option("--silent", is_flag=True, help="Accepted, then no status ever.")
 @click.option(

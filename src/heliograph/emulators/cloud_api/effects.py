@@ -42,7 +42,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 class Effect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What becomes of a send. Everything left out is as usual."""
 
-    refuse: int = 0  # the code of an error at once; nothing is accepted
+    refuse: int | None = None  # the code of an error at once; nothing is accepted
     details: str = ""  # of that error, or of the failure
     instead: Break = ""  # in place of the answer; nothing is accepted
     afterwards: Break = ""  # in place of the answer, although the message was accepted

@@ -67,7 +67,7 @@ async def send(emulator: Emulator, call: Call) -> Any:
     effect = emulator.effect_on(number.id, person, kind)
     if effect is not None and effect.instead:
         await break_answer(emulator, call, effect.instead)
-    if effect is not None and effect.refuse:
+    if effect is not None and effect.refuse is not None:
         raise refuse(effect.refuse, effect.details)
     at_s = now()
     effect = check_limits(emulator, number, person, kind, effect, at_s)
