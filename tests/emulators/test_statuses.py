@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.emulators.cloud_api import defaults
 from tests.emulators.kit import NUMBER, PERSON, WABA, Client, Receiver, emulating
 
 
@@ -185,6 +186,32 @@ async def test_reference_left_out_on_failed(receiver: Receiver) -> None:
         assert "biz_opaque_callback_data" not in receiver.statuses(wamid)[0]
 
 
+async def test_contacts_on_failed(receiver: Receiver) -> None:
+    """For clients that cannot bear a `failed` without `contacts`, a switch adds them."""
+    async with emulating(contacts_on_failed=True) as client:
+        await client.subscribe(receiver)
+        wamid = await client.send(to="12025550110")
+        await receiver.until_word(wamid, "failed")
+        assert receiver.changes()[0]["value"]["contacts"][0]["wa_id"] == "12025550110"
+
+
+async def test_identity_check(client: Client, receiver: Receiver) -> None:
+    """With the number's check on, statuses tell the identity hash, and a send with another one fails with 137000."""
+    await client.subscribe(receiver)
+    check = {"user_identity_change": {"enable_identity_key_check": True}}
+    assert (await client.call("POST", f"{NUMBER}/settings", check))[0] == 200
+    _, settings = await client.call("GET", f"{NUMBER}/settings")
+    assert settings["user_identity_change"] == {"enable_identity_key_check": True}
+    wamid = await client.send()
+    await receiver.until_word(wamid, "delivered")
+    known = receiver.statuses(wamid)[0]["recipient_identity_key_hash"]
+    wamid = await client.send(recipient_identity_key_hash=known)
+    await receiver.until_word(wamid, "delivered")
+    wamid = await client.send(recipient_identity_key_hash="somebody else")
+    await receiver.until_word(wamid, "failed")
+    assert receiver.statuses(wamid)[0]["errors"][0]["code"] == 137000
+
+
 async def test_links_that_lead_nowhere(receiver: Receiver) -> None:
     """A linked file that cannot be fetched fails after the answer, with 131053; one that can be had is delivered."""
     async with emulating(fetch_links=True) as client:
@@ -206,6 +233,22 @@ async def test_links_that_lead_nowhere(receiver: Receiver) -> None:
 
 
 # Subscriptions
+
+
+async def test_app_token(client: Client, receiver: Receiver) -> None:
+    """The app's own token comes for its id and secret, and manages the app's subscription."""
+    asked = f"client_id=300000000000003&client_secret={defaults.APP_SECRET}&grant_type=client_credentials"
+    async with client.session.get(f"{client.url}/v26.0/oauth/access_token?{asked}") as answer:
+        client.token = (await answer.json())["access_token"]
+    async with client.session.get(f"{client.url}/v26.0/oauth/access_token?client_id=1&client_secret=x") as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (400, 101)
+    wanted = {"object": "whatsapp_business_account", "callback_url": receiver.url, "verify_token": "word"}
+    path = "300000000000003/subscriptions"
+    assert await client.call("POST", path, params=wanted) == (200, {"success": True})
+    _, body = await client.call("GET", path)
+    assert body["data"][0]["callback_url"] == receiver.url
+    assert await client.call("DELETE", path) == (200, {"success": True})
+    assert await client.call("GET", path) == (200, {"data": []})
 
 
 async def test_verification(client: Client, receiver: Receiver) -> None:

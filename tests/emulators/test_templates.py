@@ -145,6 +145,13 @@ async def test_list(client: Client) -> None:
     assert found == names
 
 
+async def test_list_summary(client: Client) -> None:
+    """The summary that may be asked for counts the templates."""
+    _, body = await client.call("GET", f"{WABA}/message_templates?summary=total_count&limit=1")
+    assert len(body["data"]) == 1
+    assert body["summary"]["total_count"] == 10
+
+
 async def test_list_by(client: Client) -> None:
     """Templates are found by name, status and category; `fields` picks what is told, the id comes always."""
     _, body = await client.call("GET", f"{WABA}/message_templates?name=appointment&fields=language")

@@ -155,6 +155,11 @@ def emulator() -> None:
 @click.option("--read/--no-read", "read", default=False, help="Everybody reads, not only the recipients below.")
 @click.option("--skip-delivered", is_flag=True, help="With --read: `read` comes without a `delivered` before it.")
 @click.option("--no-reference-on-failed", is_flag=True, help="Leave biz_opaque_callback_data out of `failed`.")
+@click.option(
+    "--contacts-on-failed",
+    is_flag=True,
+    help="`contacts` on `failed` too: Meta leaves them out, some clients fail then.",
+)
 @click.option("--conversation", is_flag=True, help="The conversation object, as v23.0 and older have it.")
 @click.option("--other-wa-id", is_flag=True, help="wa_id differs from the number that was asked for.")
 @click.option(

@@ -51,4 +51,5 @@ def read_sent(emulator: Emulator, place: int, accepted: Accepted) -> Sent | None
         billable=accepted.type == "template",
         at_s=now(),
         reference_on_failed=emulator.options.reference_on_failed,
+        contacts_on_failed=emulator.options.contacts_on_failed,
     )

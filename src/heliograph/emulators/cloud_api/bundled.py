@@ -46,6 +46,7 @@ def bundled_templates() -> list[Template]:
         "type": "URL",
         "text": "Copy code",
         "url": "https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp{{1}}",
+        "example": ["https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp123456"],
     }
     return [
         template(
@@ -61,7 +62,7 @@ def bundled_templates() -> list[Template]:
             "en_US",
             "UTILITY",
             [
-                {"type": "HEADER", "format": "IMAGE"},
+                {"type": "HEADER", "format": "IMAGE", "example": {"header_handle": ["https://img.example/parcel.jpg"]}},
                 body("Hello {{1}}, order {{2}} is ready for you.", "Ada", "A-17"),
                 {"type": "FOOTER", "text": "The emulated shop"},
                 {"type": "BUTTONS", "buttons": [track]},

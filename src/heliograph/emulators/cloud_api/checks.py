@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from heliograph.emulators.cloud_api.graph_errors import GraphError, bad_parameter, refuse
 from heliograph.emulators.cloud_api.world import World, now
@@ -43,6 +43,7 @@ class Send(Struct):
     status: Any = UNSET
     message_id: Any = UNSET
     typing_indicator: Any = UNSET
+    recipient_identity_key_hash: Any = UNSET
 
 
 def missing(name: str) -> GraphError:
@@ -233,7 +234,3 @@ def check_sections(action: dict[str, Any]) -> None:
                 "row description": (one.get("description"), 72),
             }
         )
-
-
-def is_given(value: object | UnsetType) -> bool:
-    return value is not UNSET and value is not None

@@ -117,6 +117,11 @@ def check_token(token: str, tokens: tuple[str, ...]) -> None:
     raise refuse(190)
 
 
+def app_token(app_secret: str) -> str:
+    """The app's own token, which manages its subscriptions."""
+    return f"{defaults.APP_ID}|{app_secret}"
+
+
 def check_proof(token: str, given: str | None, app_secret: str, *, required: bool) -> None:
     """Raises GraphError 100 when appsecret_proof is wrong, or missing although it is required."""
     if given is None:

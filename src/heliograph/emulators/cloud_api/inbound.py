@@ -142,7 +142,11 @@ def content_of(emulator: Emulator, number: Number, digits: str, saying: Saying) 
             row = {"id": "row-1", "title": text, "description": "The first of the list"}
             return {"type": "interactive", "interactive": {"type": "list_reply", "list_reply": row}}
         case "flow":
-            form = {"name": "flow", "body": "Sent", "response_json": msgspec.json.encode({"answer": text}).decode()}
+            form = {
+                "name": "flow",
+                "body": "Sent",
+                "response_json": msgspec.json.encode({"flow_token": "emulated", "answer": text}).decode(),
+            }
             return {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": form}}
         case "reaction":
             reaction = {"message_id": saying.context or make_wamid(digits)}

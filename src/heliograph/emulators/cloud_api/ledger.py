@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +51,30 @@ class Ledger:
     def __init__(self, data: str | None, memory: int) -> None:
         self.path = Path(data) if data else None
         self.count = 0
-        self._file = -1
+        self._file, self._size = -1, 0
         self._newest: deque[bytes] = deque(maxlen=memory)
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self.count = repair(self._file)
+            self.count, self._size = repair(self._file)
 
     def append(self, accepted: Accepted) -> int:
         """Keep it; its place, counted from 1. Raises OSError when the disk is full: then it must not be answered with 200."""
         line = ENCODER.encode(accepted) + b"\n"
         if self._file >= 0:
-            write_whole(self._file, line)
+            self._write_whole(line)
         else:
             self._newest.append(line)
         self.count += 1
         return self.count
+
+    def _write_whole(self, line: bytes) -> None:
+        """Append a line, or nothing: a disk that fills up in the middle must not leave half of one."""
+        written = os.write(self._file, line)
+        if written != len(line):
+            os.ftruncate(self._file, self._size)
+            raise OSError(ENOSPC, "No space left on device")
+        self._size += written
 
     async def lines(self) -> AsyncIterator[bytes]:
         """All that is remembered, oldest first, in pieces of whole lines."""
@@ -74,7 +83,7 @@ class Ledger:
             for start in range(0, len(newest), 500):
                 yield b"".join(newest[start : start + 500])
             return
-        offset, rest, end = 0, b"", os.fstat(self._file).st_size
+        offset, rest, end = 0, b"", self._size
         while offset < end:
             piece = os.pread(self._file, min(CHUNK, end - offset), offset)
             if not piece:
@@ -103,6 +112,7 @@ class Ledger:
         self.count = 0
         if self._file >= 0:
             os.ftruncate(self._file, 0)
+            self._size = 0
 
     def close(self) -> None:
         if self._file >= 0:
@@ -110,17 +120,8 @@ class Ledger:
             self._file = -1
 
 
-def write_whole(file: int, line: bytes) -> None:
-    """Append a line, or nothing: a disk that fills up in the middle must not leave half of one."""
-    before = os.fstat(file).st_size
-    written = os.write(file, line)
-    if written != len(line):
-        os.ftruncate(file, before)
-        raise OSError(28, "No space left on device")
-
-
-def repair(file: int) -> int:
-    """Cut off a last line that was not finished when the program was killed; the number of lines."""
+def repair(file: int) -> tuple[int, int]:
+    """Cut off a last line that was not finished when the program was killed; the number of lines, and of bytes."""
     offset = lines = whole = 0
     while piece := os.pread(file, CHUNK, offset):
         lines += piece.count(b"\n")
@@ -129,4 +130,4 @@ def repair(file: int) -> int:
         offset += len(piece)
     if whole != offset:
         os.ftruncate(file, whole)
-    return lines
+    return lines, whole

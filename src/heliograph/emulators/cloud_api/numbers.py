@@ -204,7 +204,8 @@ async def deregister(emulator: Emulator, call: Call) -> dict[str, bool]:
 async def read_profile(emulator: Emulator, call: Call) -> dict[str, Any]:
     number = emulator.world.state.numbers[call.object_id]
     fields = (call.query.get("fields") or ",".join(PROFILE_FIELDS)).split(",")
-    profile = {name: number.profile[name] for name in fields if number.profile.get(name)}
+    known = {"vertical": "UNDEFINED", **number.profile}
+    profile = {name: known[name] for name in fields if known.get(name)}
     return {"data": [{**profile, "messaging_product": "whatsapp"}]}
 
 
@@ -228,6 +229,11 @@ async def change_profile(emulator: Emulator, call: Call) -> dict[str, bool]:
         number.profile["profile_picture_url"] = "https://pps.whatsapp.example/picture.jpg"
     emulator.save()
     return {"success": True}
+
+
+async def read_settings(emulator: Emulator, call: Call) -> dict[str, Any]:
+    number = emulator.world.state.numbers[call.object_id]
+    return {"user_identity_change": {"enable_identity_key_check": number.identity_check}, "id": number.id}
 
 
 async def change_settings(emulator: Emulator, call: Call) -> dict[str, bool]:

@@ -47,6 +47,7 @@ class Options(Struct, frozen=True, kw_only=True):
     read: bool = False  # everybody reads, not only the recipients that are known for it
     skip_delivered: bool = False  # who reads does so without a `delivered` before it
     reference_on_failed: bool = True  # biz_opaque_callback_data on `failed`: nothing is promised
+    contacts_on_failed: bool = False  # Meta leaves `contacts` out of `failed`; some clients cannot bear that
     conversation: bool = False  # the conversation object of v23.0 and older
     other_wa_id: bool = False  # wa_id differs from the number that was asked for, where a country knows that
 

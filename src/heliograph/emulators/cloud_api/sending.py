@@ -15,7 +15,7 @@ from heliograph.emulators.cloud_api.graph import Call
 from heliograph.emulators.cloud_api.graph_errors import bad_parameter, refuse
 from heliograph.emulators.cloud_api.hydrating import read_template
 from heliograph.emulators.cloud_api.ledger import Accepted
-from heliograph.emulators.cloud_api.names import make_user_id, make_wamid
+from heliograph.emulators.cloud_api.names import make_identity_hash, make_user_id, make_wamid
 from heliograph.emulators.cloud_api.options import FAIL, OPEN, REFUSE
 from heliograph.emulators.cloud_api.statuses import Sent
 from heliograph.emulators.cloud_api.world import Number, Template, now
@@ -75,6 +75,8 @@ async def send(emulator: Emulator, call: Call) -> Any:
     wa_id = digits
     if digits and (emulator.options.other_wa_id or (effect is not None and effect.other_wa_id)):
         wa_id = differ(digits)
+    if is_somebody_else(number, wanted, wa_id):
+        effect = CHANGED_IDENTITY
     wamid = make_wamid(person)
     place = emulator.ledger.append(
         Accepted(
@@ -102,6 +104,8 @@ async def send(emulator: Emulator, call: Call) -> Any:
         at_s=at_s,
         conversation=emulator.options.conversation or call.version < FIRST_WITHOUT_CONVERSATION,
         reference_on_failed=emulator.options.reference_on_failed,
+        contacts_on_failed=emulator.options.contacts_on_failed,
+        identity_check=number.identity_check,
     )
     await follow_up(emulator, call, sent, effect, wanted, kind)
     contact = Contact(echo, wa_id) if digits else Contact(echo, UNSET, user_id)
@@ -194,6 +198,13 @@ def check_limits(
 
 
 CLOSED_WINDOW = failing(131047)
+CHANGED_IDENTITY = failing(137000)
+
+
+def is_somebody_else(number: Number, wanted: Send, wa_id: str) -> bool:
+    """Whether the person's identity key is not the one that the sender knows; asked only if the number's settings say so."""
+    given = wanted.recipient_identity_key_hash
+    return number.identity_check and given is not UNSET and given != make_identity_hash(wa_id)
 
 
 async def follow_up(emulator: Emulator, call: Call, sent: Sent, effect: Effect | None, wanted: Send, kind: str) -> None:

@@ -38,6 +38,7 @@ EDGES: dict[tuple[str, str, str], Handler] = {
     ("number", "POST", "verify_code"): numbers.verify_code,
     ("number", "GET", "whatsapp_business_profile"): numbers.read_profile,
     ("number", "POST", "whatsapp_business_profile"): numbers.change_profile,
+    ("number", "GET", "settings"): numbers.read_settings,
     ("number", "POST", "settings"): numbers.change_settings,
     ("number", "POST", "media"): media.upload,
     ("account", "GET", ""): numbers.read_account,
@@ -57,6 +58,7 @@ EDGES: dict[tuple[str, str, str], Handler] = {
     ("app", "GET", "subscriptions"): subscriptions.list_app_subscriptions,
     ("app", "DELETE", "subscriptions"): subscriptions.unsubscribe_app,
     ("app", "POST", "uploads"): uploads.start_upload,
+    ("oauth", "GET", "access_token"): subscriptions.read_app_token,
     ("upload", "POST", ""): uploads.continue_upload,
     ("upload", "GET", ""): uploads.read_upload,
     ("medium", "GET", ""): media.look_up,
@@ -76,6 +78,8 @@ def kind_of(emulator: Emulator, object_id: str) -> str:
         return "medium"
     if object_id in {defaults.APP_ID, "app"}:
         return "app"
+    if object_id == "oauth":
+        return "oauth"
     return "upload" if object_id in emulator.uploads else ""
 
 
@@ -84,6 +88,7 @@ class Counter:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
+        self.tokens = (*emulator.options.tokens, graph.app_token(emulator.options.app_secret))
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         target, _, query_text = request.raw_path.partition("?")
@@ -94,7 +99,8 @@ class Counter:
         version = graph.served_version(asked)
         try:
             token = graph.token_of(request, query)
-            graph.check_token(token, self.emulator.options.tokens)
+            if object_id != "oauth":
+                graph.check_token(token, self.tokens)
             if target == media.DOWNLOAD_PATH:
                 return media.download(self.emulator, query)
             return await self.answer(request, version, object_id, edge, query, token)

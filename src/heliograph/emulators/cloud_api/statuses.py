@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from heliograph.emulators.cloud_api.graph_errors import failure_of
-from heliograph.emulators.cloud_api.names import make_user_id
+from heliograph.emulators.cloud_api.names import make_identity_hash
 
 ENCODER = msgspec.json.Encoder()
 
@@ -29,9 +29,11 @@ class Sent(Struct, kw_only=True):
     conversation: bool = False
     hide_number: bool = False
     reference_on_failed: bool = True
+    contacts_on_failed: bool = False
     bare_error: bool = False
     failure_details: str = ""
     skips_delivered: bool = False
+    identity_check: bool = False
 
 
 class Update(Struct, kw_only=True):
@@ -64,6 +66,7 @@ class Status(Struct, kw_only=True):
     timestamp: str
     recipient_id: str | UnsetType = UNSET
     recipient_user_id: str | UnsetType = UNSET
+    recipient_identity_key_hash: str | UnsetType = UNSET
     biz_opaque_callback_data: str | UnsetType = UNSET
     conversation: dict[str, Any] | UnsetType = UNSET
     pricing: Pricing | UnsetType = UNSET
@@ -88,6 +91,8 @@ def render_value(update: Update) -> bytes:
         status.recipient_id = sent.wa_id
     if not failed or not sent.wa_id:
         status.recipient_user_id = sent.user_id
+    if sent.identity_check and sent.wa_id:
+        status.recipient_identity_key_hash = make_identity_hash(sent.wa_id)
     if sent.reference is not None and (sent.reference_on_failed or not failed):
         status.biz_opaque_callback_data = sent.reference
     if failed:
@@ -103,7 +108,7 @@ def render_value(update: Update) -> bytes:
         metadata={"display_phone_number": sent.business_digits, "phone_number_id": sent.number_id},
         statuses=[status],
     )
-    if not failed:
+    if not failed or sent.contacts_on_failed:
         value.contacts = [render_person(sent, word)]
     return ENCODER.encode(value)
 
@@ -140,7 +145,3 @@ NAMES = ("Ada", "Grace", "Émile", "Søren", "Zoë", "Li", "Amina", "José", "Y�
 def name_of(person: str) -> str:
     """A profile name: always the same for one person."""
     return NAMES[int(person[-1]) if person[-1:].isdecimal() else 0]
-
-
-def user_id_of(wa_id: str) -> str:
-    return make_user_id(wa_id)

@@ -8,7 +8,7 @@ from yarl import URL
 
 from heliograph.emulators.cloud_api import defaults
 from heliograph.emulators.cloud_api.emulator import Emulator
-from heliograph.emulators.cloud_api.graph import Call, pick_fields
+from heliograph.emulators.cloud_api.graph import Call, app_token, pick_fields
 from heliograph.emulators.cloud_api.graph_errors import GraphError, bad_parameter
 from heliograph.emulators.cloud_api.world import Callback
 
@@ -47,6 +47,14 @@ async def unsubscribe(emulator: Emulator, call: Call) -> dict[str, bool]:
 async def read_app(_emulator: Emulator, call: Call) -> dict[str, Any]:
     facts = {"id": defaults.APP_ID, "name": APP_NAME, "link": APP_LINK}
     return pick_fields(facts, call.query.get("fields"), ("name", "link"))
+
+
+async def read_app_token(emulator: Emulator, call: Call) -> dict[str, str]:
+    """GET /oauth/access_token: the app's token for its id and secret. Raises GraphError."""
+    given = await call.parameters()
+    if str(given.get("client_id")) != defaults.APP_ID or given.get("client_secret") != emulator.options.app_secret:
+        raise GraphError(101, "Error validating application. Cannot get application info due to a system error.")
+    return {"access_token": app_token(emulator.options.app_secret), "token_type": "bearer"}
 
 
 async def subscribe_app(emulator: Emulator, call: Call) -> dict[str, bool]:
