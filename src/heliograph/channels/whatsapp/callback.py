@@ -8,31 +8,31 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from heliograph.channels.contract import CallbackEvent, OptOut, StatusReport, Unrendered
-from heliograph.channels.whatsapp.codes import outcome_of_failed_status
+from heliograph.channels.contract import CallbackEvent, NumberNotice, OptOut, StatusReport, Unrendered
+from heliograph.channels.whatsapp.codes import describe_code, details_of, outcome_of_failed_status, with_details
 from heliograph.channels.whatsapp.inbound import read_inbound
 from heliograph.channels.whatsapp.notices import read_notice
-from heliograph.channels.whatsapp.values import mapping, objects, render_raw, text, time_ms
+from heliograph.channels.whatsapp.values import mapping, objects, read_json, render_raw, text, time_ms
 from heliograph.errors import BadRequest
 
+LONGEST_FAILURE = 4096
 STATUS_WORDS = {"sent": "sent", "delivered": "delivered", "read": "read", "played": "read", "failed": "failed"}
 
 
 def verify_signature(raw: bytes, header: str | None, app_secret: str) -> bool:
-    """X-Hub-Signature-256 over the raw bytes (§5), compared in constant time."""
-    if header is None or not header.startswith("sha256="):
+    """X-Hub-Signature-256 over the raw bytes (§5), compared in constant time. Without a secret nothing is believed."""
+    if not app_secret or header is None or not header.startswith("sha256="):
         return False
     expected = hmac.new(app_secret.encode(), raw, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), header[7:].strip().lower().encode())
+    return hmac.compare_digest(expected.encode(), header[7:].strip().lower().encode(errors="replace"))
 
 
 def verification_challenge(query: Mapping[str, str], verify_token: str) -> str | None:
     """What to answer to the carrier that verifies an address, or None when the token is wrong."""
-    if query.get("hub.mode") != "subscribe":
+    if query.get("hub.mode") != "subscribe" or not verify_token:
         return None
-    if not hmac.compare_digest(query.get("hub.verify_token", "").encode(), verify_token.encode()):
+    presented = query.get("hub.verify_token", "").encode(errors="replace")
+    if not hmac.compare_digest(presented, verify_token.encode()):
         return None
     return query.get("hub.challenge", "")
 
@@ -40,8 +40,8 @@ def verification_challenge(query: Mapping[str, str], verify_token: str) -> str |
 def parse_callback(raw: bytes) -> list[CallbackEvent]:
     """Everything that one callback tells, in its order. Raises BadRequest when it is not JSON at all."""
     try:
-        found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = read_json(raw)
+    except ValueError:
         raise BadRequest("The callback is not JSON.", code="malformed_json") from None
     events: list[CallbackEvent] = []
     for entry in objects(mapping(found).get("entry")):
@@ -64,7 +64,7 @@ def read_change(entry: dict[str, Any], change: dict[str, Any]) -> Iterator[Callb
             for status in objects(value.get("statuses")):
                 yield read_status(number, status) or Unrendered(field=field, kind="status", raw=render_raw(status))
             for error in objects(value.get("errors")):
-                yield Unrendered(field=field, kind="error", raw=render_raw(error))
+                yield read_trouble(entry, number, error)
         case "user_preferences":
             for preference in objects(value.get("user_preferences")):
                 yield read_preference(number, preference)
@@ -79,8 +79,9 @@ def read_status(number: str, status: dict[str, Any]) -> StatusReport | None:
     if carrier_id is None or word is None:
         return None
     raw = render_raw(status)
-    errors = status.get("errors")
-    failure = outcome_of_failed_status(errors if isinstance(errors, list) else [], raw) if word == "failed" else None
+    failure = None
+    if word == "failed":
+        failure = outcome_of_failed_status(objects(status.get("errors")), raw[:LONGEST_FAILURE])
     pricing = status.get("pricing")
     return StatusReport(
         phone_number_id=number,
@@ -93,6 +94,20 @@ def read_status(number: str, status: dict[str, Any]) -> StatusReport | None:
         failure=failure,
         pricing=pricing if isinstance(pricing, dict) else None,
         raw=raw,
+    )
+
+
+def read_trouble(entry: dict[str, Any], number: str, error: dict[str, Any]) -> NumberNotice:
+    """An error beside no message: trouble of the number or its account (§5). A send will meet it too, and then decide."""
+    code = text(error.get("code")) or ""
+    meaning, _ = describe_code(code)
+    return NumberNotice(
+        business_account_id=text(entry.get("id")) or "",
+        phone_number_id=number or None,
+        field="messages",
+        event=f"error {code}".strip(),
+        sentence=with_details(meaning, details_of(error)),
+        raw=render_raw(error),
     )
 
 

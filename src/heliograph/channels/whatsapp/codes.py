@@ -1,6 +1,7 @@
 """Meta's error codes as data (whatsapp-cloud-api.md §14): what each means, what to do, and what the customer reads.
 
 To add a code, add a row. `outcome_of_error` reads the table for an HTTP answer, `outcome_of_failed_status` for a callback.
+Where a row departs from §14.3, a comment beside it says why.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import structlog
 from msgspec import Struct, structs
 
 from heliograph.channels.contract import Scope, SendOutcome, Verdict
+from heliograph.channels.whatsapp.values import mapping, number
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +35,8 @@ MESSAGE, TEMPLATE, NUMBER, ACCOUNT, APP = (
 class CarrierCode(Struct, frozen=True):
     """One row. word: our stable name; sentence: for the customer; advice: what to do; retry_after_s: when waiting is told.
 
-    unknown_with_5xx: with an HTTP 5xx the message may have left all the same."""
+    unknown_with_5xx: with an HTTP 5xx the message may have left all the same.
+    """
 
     word: str
     sentence: str
@@ -45,27 +48,32 @@ class CarrierCode(Struct, frozen=True):
 
 
 NEW_TOKEN = "Give the sender a valid system user token."  # noqa: S105 - advice
-PERMISSION = "Give the token's system user the whatsapp_business_messaging permission and this account."
+PERMISSION = (
+    "Assign the business account to the token's system user, and give its token the permissions "
+    "whatsapp_business_messaging and whatsapp_business_management."
+)
 PARAMETERS = "Correct the parameters of the template."
 OPERATOR = "Whoever runs this installation must mend it in Meta's App Dashboard."
+# Read also under a message that failed in the end, and after a report: there nothing is tried again.
+TRIED_AGAIN = "It is tried again by itself while that makes sense; if it failed all the same, send it again later."
+SLOWED_DOWN = "Sending slows down by itself; if it failed all the same, send it again later."
+SEE_DETAILS = "See the carrier's own words, correct the message and send it again."
 
 CODES: dict[int, CarrierCode] = {
     0: CarrierCode("token_invalid", "The carrier does not accept this sender's token.", NEW_TOKEN, HOLD, APP),
-    1: CarrierCode("carrier_error", "The carrier had an internal error.", "Nothing; it is tried again.", RETRY),
+    1: CarrierCode("carrier_error", "The carrier had an internal error.", TRIED_AGAIN, RETRY, unknown_with_5xx=True),
     2: CarrierCode(
         "carrier_unavailable",
         "The carrier is down or overloaded.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         RETRY,
         unknown_with_5xx=True,
     ),
     3: CarrierCode("permission_missing", "The app lacks a capability or permission.", PERMISSION, HOLD, APP),
-    4: CarrierCode("throttled", "The app makes too many calls.", "Nothing; sending slows down.", SLOW, APP),
+    4: CarrierCode("throttled", "The app makes too many calls.", SLOWED_DOWN, SLOW, APP),
     10: CarrierCode("permission_missing", "The token lacks the permission to send.", PERMISSION, HOLD, APP),
     33: CarrierCode("number_gone", "The carrier no longer has this sender's number.", OPERATOR, HOLD, NUMBER),
-    100: CarrierCode(
-        "invalid_parameter", "The carrier refused a parameter of the message.", "See the carrier's details."
-    ),
+    100: CarrierCode("invalid_parameter", "The carrier refused a parameter of the message.", SEE_DETAILS),
     104: CarrierCode("token_invalid", "The carrier was given no usable token.", NEW_TOKEN, HOLD, APP),
     190: CarrierCode("token_invalid", "This sender's token has expired or is invalid.", NEW_TOKEN, HOLD, APP),
     368: CarrierCode(
@@ -76,15 +84,11 @@ CODES: dict[int, CarrierCode] = {
         ACCOUNT,
     ),
     2500: CarrierCode("token_invalid", "The carrier was given no usable token.", NEW_TOKEN, HOLD, APP),
-    80007: CarrierCode(
-        "throttled", "The business account makes too many calls.", "Nothing; sending slows down.", SLOW, ACCOUNT
-    ),
+    80007: CarrierCode("throttled", "The business account makes too many calls.", SLOWED_DOWN, SLOW, ACCOUNT),
     130403: CarrierCode(
         "recipient_blocked", "The business has blocked this person.", "Unblock the person to write to them."
     ),
-    130429: CarrierCode(
-        "throttled", "The number sends faster than the carrier allows.", "Nothing; sending slows down.", SLOW, NUMBER
-    ),
+    130429: CarrierCode("throttled", "The number sends faster than the carrier allows.", SLOWED_DOWN, SLOW, NUMBER),
     130472: CarrierCode(
         "held_back_by_experiment",
         "The carrier holds marketing messages back from this person.",
@@ -96,28 +100,24 @@ CODES: dict[int, CarrierCode] = {
     131000: CarrierCode(
         "carrier_error",
         "Something went wrong at the carrier.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         RETRY,
         unknown_with_5xx=True,
     ),
     131005: CarrierCode("permission_missing", "The carrier denied access.", PERMISSION, HOLD, NUMBER),
-    131008: CarrierCode(
-        "parameter_missing", "A required parameter of the message is missing.", "See the carrier's details."
-    ),
-    131009: CarrierCode(
-        "invalid_parameter", "A parameter of the message has a wrong value.", "See the carrier's details."
-    ),
+    131008: CarrierCode("parameter_missing", "A required parameter of the message is missing.", SEE_DETAILS),
+    131009: CarrierCode("invalid_parameter", "A parameter of the message has a wrong value.", SEE_DETAILS),
     131016: CarrierCode(
         "carrier_unavailable",
         "A service of the carrier is unavailable.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         RETRY,
         unknown_with_5xx=True,
     ),
     131020: CarrierCode("group_error", "The carrier refused a message to a group.", "Write to a person."),
     131021: CarrierCode("recipient_is_sender", "Recipient and sender are the same number.", "Use another recipient."),
     131026: CarrierCode(
-        "undeliverable",
+        "not_on_whatsapp",
         "It cannot be delivered: the person is not on WhatsApp, has an old app, or has not accepted its terms.",
         "Check the number, or reach the person by SMS.",
     ),
@@ -168,6 +168,8 @@ CODES: dict[int, CarrierCode] = {
         NUMBER,
         retry_after_s=4 * 3600.0,
     ),
+    # §14.3 allows another try after a day. It is left to the sender of the message, who knows whether the text is still
+    # true tomorrow; repeating it gets the person blocked for the whole account.
     131049: CarrierCode(
         "marketing_cap",
         "The carrier did not deliver it: this person gets enough marketing messages already.",
@@ -186,18 +188,19 @@ CODES: dict[int, CarrierCode] = {
         "media_unreachable",
         "The carrier could not fetch or use the image.",
         "Check that media_url is public and leads to a JPEG or PNG of at most 5 MB.",
+        RETRY,  # its server may have been busy; a report of it, which is how it mostly comes, ends the message
     ),
-    131055: CarrierCode("not_allowed", "The carrier does not allow this here.", "See the carrier's details."),
+    131055: CarrierCode("not_allowed", "The carrier does not allow this here.", SEE_DETAILS),
     131056: CarrierCode(
         "pair_limit",
         "Too many messages went to this person in a short time.",
-        "Nothing; it is tried again later.",
+        TRIED_AGAIN,
         PAIR,
     ),
     131057: CarrierCode(
         "maintenance",
         "The number is being moved to a higher throughput.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         LATER,
         NUMBER,
         retry_after_s=60.0,
@@ -241,16 +244,19 @@ CODES: dict[int, CarrierCode] = {
     132069: CarrierCode(
         "flow_throttled",
         "The flow of the template is throttled.",
-        "Nothing; it is tried again.",
-        LATER,
-        TEMPLATE,
+        TRIED_AGAIN,
+        LATER,  # of MESSAGE scope: the scope TEMPLATE stops a template until somebody mends it, and this passes
         retry_after_s=3600.0,
     ),
     133000: CarrierCode(
         "not_registered", "The number was only half deregistered.", "Deregister it again.", HOLD, NUMBER
     ),
     133004: CarrierCode(
-        "carrier_unavailable", "The carrier is unavailable for a moment.", "Nothing; it is tried again.", RETRY
+        "carrier_unavailable",
+        "The carrier is unavailable for a moment.",
+        TRIED_AGAIN,
+        RETRY,
+        unknown_with_5xx=True,
     ),
     133005: CarrierCode("wrong_pin", "The two-step PIN is wrong.", "Give the number's own PIN, or set a new one."),
     133006: CarrierCode("not_verified", "The number must be verified first.", "Request a code and verify it."),
@@ -280,21 +286,24 @@ CODES: dict[int, CarrierCode] = {
     134101: CarrierCode(
         "template_syncing",
         "The template is being synchronised.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         LATER,
-        TEMPLATE,
         retry_after_s=600.0,
     ),
     134102: CarrierCode(
         "template_unavailable", "The template is unavailable.", "Use another template.", FAIL, TEMPLATE
     ),
-    135000: CarrierCode(
-        "invalid_parameter", "The carrier refused the message's parameters.", "See the carrier's details."
-    ),
+    135000: CarrierCode("invalid_parameter", "The carrier refused the message's parameters.", SEE_DETAILS),
     136024: CarrierCode("already_verified", "The number is verified already.", "Go on with registering it."),
     137000: CarrierCode("identity_changed", "The person's identity key has changed.", "Confirm with the person first."),
     139200: CarrierCode(
         "direct_send_blocked", "Sending without a template is blocked for this account.", "Use a template."
+    ),
+    # Not in the reference, but what the carrier says when it could not verify our callback address.
+    2200: CarrierCode(
+        "callback_not_verified",
+        "The carrier called the callback address and did not get the answer that it wants.",
+        "The address must be reachable from the internet by https, with this server running behind it.",
     ),
     2388019: CarrierCode("template_limit", "The account has as many templates as it may have.", "Delete some."),
     2388039: CarrierCode(
@@ -313,7 +322,7 @@ CODES: dict[int, CarrierCode] = {
     2494100: CarrierCode(
         "maintenance",
         "The number is in maintenance.",
-        "Nothing; it is tried again.",
+        TRIED_AGAIN,
         LATER,
         NUMBER,
         retry_after_s=180.0,
@@ -335,18 +344,47 @@ UNKNOWN_OBJECT = CarrierCode(
     HOLD,
     NUMBER,
 )
-UNHEARD_OF = CarrierCode("carrier_refused", "The carrier refused the message.", "See the carrier's code and details.")
+# Code 100 about appsecret_proof (§1): no message is at fault, and none would pass.
+WRONG_PROOF = CarrierCode(
+    "app_secret_wrong",
+    "The carrier does not accept the proof of the app secret.",
+    "Give the sender the app secret of the app that its token was made for.",
+    HOLD,
+    APP,
+)
+UNHEARD_OF = CarrierCode("carrier_refused", "The carrier refused the message.", SEE_DETAILS)
+# Refusals of something that speaks no Graph: a gateway, a proxy, or another server altogether.
+NO_ACCESS = CarrierCode(
+    "access_refused",
+    "Something in front of the carrier refuses access.",
+    "Check the base URL of the sender, and any proxy between this server and the carrier.",
+    HOLD,
+    NUMBER,
+)
+NOT_THE_CARRIER = CarrierCode(
+    "bad_base_url",
+    "What answers at the base URL of this sender is not the Cloud API.",
+    "Correct the base URL of the sender.",
+    HOLD,
+    NUMBER,
+)
+GATEWAY_THROTTLES = CarrierCode(
+    "throttled", "A gateway of the carrier allows no more for now.", SLOWED_DOWN, SLOW, NUMBER
+)
 NO_ANSWER = (
     "The request left and no clear answer came, so nobody knows whether the carrier took the message. "
     "It is not sent again; a report will settle it."
 )
+LONGEST_DETAILS = 300
 
-seen_for_the_first_time: set[int] = set()
+unknown_codes_logged: set[int] = set()
 
 
-def find_code(code: int, subcode: int | None = None) -> CarrierCode | None:
+def find_code(code: int, subcode: int | None = None, details: str = "") -> CarrierCode | None:
     if code == 100 and subcode == 33:
         return UNKNOWN_OBJECT
+    if code == 100 and "appsecret_proof" in details:
+        return WRONG_PROOF
     known = CODES.get(code)
     if known is not None:
         return known
@@ -355,8 +393,8 @@ def find_code(code: int, subcode: int | None = None) -> CarrierCode | None:
 
 def describe_code(code: str) -> tuple[str, str]:
     """Meaning and advice of a carrier's code as text, for people."""
-    known = find_code(int(code)) if code.isascii() and code.lstrip("-").isdecimal() else None
-    row = known or UNHEARD_OF
+    found = number(code)
+    row = (find_code(found) if found is not None else None) or UNHEARD_OF
     return row.sentence, row.advice
 
 
@@ -378,29 +416,80 @@ def outcome_of_error(
     subcode: int | None = None,
     http_status: int = 400,
     details: str = "",
+    transient: bool = False,
     raw: str = "",
     trace_id: str | None = None,
     retry_after_s: float | None = None,
 ) -> SendOutcome:
-    """What an error in the carrier's HTTP answer means for the message."""
-    row = find_code(code, subcode)
+    """What an error in the carrier's HTTP answer means for the message.
+
+    transient: the carrier's own hint, believed for codes that the table does not know."""
+    row = find_code(code, subcode, details)
     if row is None:
-        if code not in seen_for_the_first_time:
-            seen_for_the_first_time.add(code)
-            log.warning("carrier_code_unknown", carrier_code=code, subcode=subcode, http_status=http_status)
-        row = UNHEARD_OF
-        if http_status >= 500:
-            return unknown_outcome(http_status=http_status, raw=raw, carrier_code=str(code), trace_id=trace_id)
+        note_unknown(code, subcode, http_status)
+        row = structs.replace(UNHEARD_OF, verdict=RETRY if transient else FAIL, unknown_with_5xx=True)
     if row.unknown_with_5xx and http_status >= 500:
         return unknown_outcome(http_status=http_status, raw=raw, carrier_code=str(code), trace_id=trace_id)
+    return outcome_of_row(
+        row,
+        carrier_code=str(code),
+        details=details,
+        http_status=http_status,
+        raw=raw,
+        trace_id=trace_id,
+        retry_after_s=retry_after_s,
+    )
+
+
+def outcome_without_code(
+    http_status: int, *, raw: str = "", trace_id: str | None = None, retry_after_s: float | None = None
+) -> SendOutcome:
+    """What an answer means that holds no error of the carrier's: only its HTTP status is left to go by.
+
+    A 4xx and a redirect refused the request; after anything else nobody knows."""
+    match http_status:
+        case 429:
+            row = GATEWAY_THROTTLES
+        case 401 | 403 | 407:
+            row = NO_ACCESS
+        case 301 | 302 | 307 | 308 | 404 | 405 | 410:
+            row = NOT_THE_CARRIER
+        case 408:  # the gateway gave up waiting, and does not say what became of what it had
+            return unknown_outcome(http_status=http_status, raw=raw, trace_id=trace_id)
+        case _ if 400 <= http_status < 500:
+            row = UNHEARD_OF
+        case _:
+            return unknown_outcome(http_status=http_status, raw=raw, trace_id=trace_id)
+    return outcome_of_row(
+        row,
+        details=f"HTTP {http_status} without an explanation",
+        http_status=http_status,
+        raw=raw,
+        trace_id=trace_id,
+        retry_after_s=retry_after_s,
+    )
+
+
+def outcome_of_row(
+    row: CarrierCode,
+    *,
+    carrier_code: str | None = None,
+    details: str = "",
+    http_status: int | None = None,
+    raw: str = "",
+    trace_id: str | None = None,
+    retry_after_s: float | None = None,
+) -> SendOutcome:
+    waits = row.verdict in {Verdict.RETRY, Verdict.SLOW, Verdict.LATER}
     return SendOutcome(
         verdict=row.verdict,
         scope=row.scope,
         code=row.word,
-        carrier_code=str(code),
+        carrier_code=carrier_code,
         sentence=with_details(row.sentence, details),
         advice=row.advice,
-        retry_after_s=retry_after_s or row.retry_after_s,
+        # The carrier's own wish counts where waiting is the remedy, but never shortens the table's.
+        retry_after_s=max(retry_after_s, row.retry_after_s or 0.0) if waits and retry_after_s else row.retry_after_s,
         http_status=http_status,
         raw=raw,
         trace_id=trace_id,
@@ -425,14 +514,20 @@ def unknown_outcome(
 
 def outcome_of_failed_status(errors: Sequence[Any], raw: str = "") -> SendOutcome:
     """What a `failed` report means. It is over for this message, whatever the code would mean in an answer."""
-    first = errors[0] if errors and isinstance(errors[0], Mapping) else {}
-    code = first.get("code")
-    if not isinstance(code, int) or isinstance(code, bool):
-        return SendOutcome(
-            verdict=FAIL, code=UNHEARD_OF.word, sentence=UNHEARD_OF.sentence, advice=UNHEARD_OF.advice, raw=raw
-        )
-    found = outcome_of_error(code, details=details_of(first), raw=raw)
-    return structs.replace(found, verdict=FAIL, http_status=None)
+    listed = [mapping(error) for error in errors]
+    first = next((error for error in listed if number(error.get("code")) is not None), listed[0] if listed else {})
+    code, details = number(first.get("code")), details_of(first)
+    if code is None:
+        return outcome_of_row(UNHEARD_OF, details=details, raw=raw)
+    found = outcome_of_error(code, subcode=number(first.get("error_subcode")), details=details, raw=raw)
+    return structs.replace(found, verdict=FAIL, http_status=None, retry_after_s=None)
+
+
+def note_unknown(code: int, subcode: int | None, http_status: int) -> None:
+    """Say once that the carrier has a code that the table does not know."""
+    if code not in unknown_codes_logged and len(unknown_codes_logged) < 1000:
+        unknown_codes_logged.add(code)
+        log.warning("carrier_code_unknown", carrier_code=code, subcode=subcode, http_status=http_status)
 
 
 def details_of(error: Mapping[str, Any]) -> str:
@@ -441,10 +536,12 @@ def details_of(error: Mapping[str, Any]) -> str:
     details = data.get("details") if isinstance(data, Mapping) else data
     for text in (details, error.get("error_user_msg"), error.get("message"), error.get("title")):
         if isinstance(text, str) and text.strip():
-            return text.strip()
+            return text.strip().replace("\x00", "")
     return ""
 
 
 def with_details(sentence: str, details: str) -> str:
     """Our sentence, and the carrier's own words behind it."""
-    return f"{sentence} (The carrier says: {details[:300]})" if details else sentence
+    if not details:
+        return sentence
+    return f"{sentence} (The carrier says: {details[:LONGEST_DETAILS].rstrip('. ')})"

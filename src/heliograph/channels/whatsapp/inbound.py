@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from heliograph.channels.contract import InboundMedia, InboundMessage
+from heliograph.channels.whatsapp.codes import details_of
 from heliograph.channels.whatsapp.values import mapping, objects, render_raw, text, time_ms
 
+LONGEST_KIND = 40
+LONGEST_E164 = 15
 MEDIA_KINDS = frozenset({"image", "video", "audio", "document", "sticker"})
 
 
@@ -14,9 +17,11 @@ def read_inbound(number: str, message: dict[str, Any], people: Sequence[dict[str
     carrier_id = text(message.get("id"))
     if carrier_id is None:
         return None
-    kind = text(message.get("type")) or "unknown"
-    sender, user_id = read_sender(message)
+    kind = (text(message.get("type")) or "unknown")[:LONGEST_KIND]
+    sender, user_id = read_sender(message.get("from"), message.get("from_user_id"))
     person = person_of(people, sender, user_id)
+    if sender is None and user_id is None:
+        sender, user_id = read_sender(person.get("wa_id"), person.get("user_id"))
     content = mapping(message.get(kind))
     return InboundMessage(
         phone_number_id=number,
@@ -33,12 +38,12 @@ def read_inbound(number: str, message: dict[str, Any], people: Sequence[dict[str
     )
 
 
-def read_sender(message: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Phone number and business-scoped id. A `from` that is no number is an id (§7)."""
-    sender, user_id = text(message.get("from")), text(message.get("from_user_id"))
+def read_sender(told: object, told_id: object) -> tuple[str | None, str | None]:
+    """Phone number and business-scoped id. What should be a number and is none, is an id (§7)."""
+    sender, user_id = text(told), text(told_id)
     if sender is not None:
         digits = sender.removeprefix("+")
-        if digits.isascii() and digits.isdecimal() and len(digits) <= 15:
+        if digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_E164:
             return digits, user_id
         return None, user_id or sender
     return None, user_id
@@ -75,7 +80,7 @@ def render_text(_message: dict[str, Any], content: dict[str, Any]) -> str | None
 
 def render_media(message: dict[str, Any], content: dict[str, Any]) -> str | None:
     label = f"[{text(message.get('type'))}]"
-    shown = text(content.get("caption")) or text(content.get("filename"))
+    shown = text(content.get("caption")) or text(content.get("filename")) or trouble_of(message)
     return f"{label} {shown}" if shown else label
 
 
@@ -96,13 +101,13 @@ def render_reaction(_message: dict[str, Any], content: dict[str, Any]) -> str | 
 
 def render_location(_message: dict[str, Any], content: dict[str, Any]) -> str | None:
     place = [text(content.get("name")), text(content.get("address"))]
-    point = f"{content.get('latitude')}, {content.get('longitude')}"
-    return "[location] " + ", ".join([*(part for part in place if part), point])
+    point = [str(one) for key in ("latitude", "longitude") if isinstance(one := content.get(key), float | int | str)]
+    return " ".join(["[location]", ", ".join([*(part for part in place if part), *point])]).strip()
 
 
 def render_contacts(message: dict[str, Any], _content: dict[str, Any]) -> str | None:
     names = [text(mapping(card.get("name")).get("formatted_name")) for card in objects(message.get("contacts"))]
-    return "[contacts] " + ", ".join(name for name in names if name)
+    return " ".join(["[contacts]", ", ".join(name for name in names if name)]).strip()
 
 
 def render_order(_message: dict[str, Any], content: dict[str, Any]) -> str | None:
@@ -116,12 +121,14 @@ def render_system(_message: dict[str, Any], content: dict[str, Any]) -> str | No
 
 
 def render_unsupported(message: dict[str, Any], content: dict[str, Any]) -> str | None:
-    kind = text(content.get("type"))
-    for error in objects(message.get("errors")):
-        details = text(mapping(error.get("error_data")).get("details")) or text(error.get("title"))
-        if details:
-            return f"[unsupported{f': {kind}' if kind else ''}] {details}"
-    return f"[unsupported{f': {kind}' if kind else ''}]"
+    kind, trouble = text(content.get("type")), trouble_of(message)
+    label = f"[unsupported: {kind}]" if kind else "[unsupported]"
+    return f"{label} {trouble}" if trouble else label
+
+
+def trouble_of(message: dict[str, Any]) -> str:
+    """The carrier's words on why it does not bring the content: an unsupported kind (131051), a file too large (131052)."""
+    return next((details for error in objects(message.get("errors")) if (details := details_of(error))), "")
 
 
 def render_edit(_message: dict[str, Any], content: dict[str, Any]) -> str | None:

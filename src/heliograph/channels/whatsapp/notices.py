@@ -5,8 +5,11 @@ from typing import Any
 from heliograph.channels.contract import NumberNotice
 from heliograph.channels.whatsapp.values import mapping, objects, text
 
-TEMPLATE_STOPS = frozenset({"REJECTED", "PAUSED", "DISABLED", "DELETED", "PENDING_DELETION", "LOCKED"})
-TEMPLATE_RELEASES = frozenset({"APPROVED", "REINSTATED"})
+# Only what surely cannot be sent: a wrong stop costs messages, a missed one costs a refusal that stops it all the same.
+TEMPLATE_STOPS = frozenset({"REJECTED", "PAUSED", "DISABLED", "DELETED", "ARCHIVED"})
+TEMPLATE_RELEASES = frozenset({"APPROVED", "REINSTATED", "UNARCHIVED"})
+ACCOUNT_STOPS = frozenset({"ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED"})
+ACCOUNT_RELEASES = frozenset({"ACCOUNT_RECONNECTED", "ACCOUNT_REINSTATED"})
 FIELDS = frozenset(
     {
         "message_template_status_update",
@@ -23,19 +26,30 @@ FIELDS = frozenset(
         "business_username_updates",
     }
 )
+EVENT_KEYS = ("event", "decision", "new_quality_score", "new_category", "status")
+TOLD = (  # what a sentence repeats from a value, and in which words
+    ("previous_quality_score", "before"),
+    ("previous_category", "before"),
+    ("correct_category", "correct category"),
+    ("requested_verified_name", "name"),
+    ("username", "username"),
+    ("max_daily_conversations_per_business", "people a day"),
+    ("max_phone_numbers_per_business", "numbers"),
+)
 
 
 def read_notice(entry: dict[str, Any], field: str, value: dict[str, Any], raw: str) -> NumberNotice | None:
     """None for a field that is no news of ours, or that we do not know."""
     if field not in FIELDS:
         return None
-    event = text(value.get("event")) or text(value.get("decision")) or text(value.get("new_quality_score")) or ""
+    event = next((word for key in EVENT_KEYS if (word := text(value.get(key)))), "")
     template = read_template(value)
     hold = release = False
     if field == "message_template_status_update":
-        hold, release = event in TEMPLATE_STOPS, event in TEMPLATE_RELEASES
+        release = event in TEMPLATE_RELEASES or text(mapping(value.get("other_info")).get("title")) == "UNPAUSE"
+        hold = event in TEMPLATE_STOPS and not release
     elif field == "account_update":
-        hold, release = stops_account(event, value), event in {"ACCOUNT_RECONNECTED", "ACCOUNT_REINSTATED"}
+        hold, release = stops_account(event, value), releases_account(event, value)
     return NumberNotice(
         business_account_id=text(entry.get("id")) or "",
         phone_number_id=None,
@@ -55,24 +69,48 @@ def read_template(value: dict[str, Any]) -> tuple[str, str] | None:
     return (name, language.replace("-", "_")) if name and language else None
 
 
+def ban_state(value: dict[str, Any]) -> str:
+    return text(mapping(value.get("ban_info")).get("waba_ban_state")) or ""
+
+
 def stops_account(event: str, value: dict[str, Any]) -> bool:
-    """Whether the account may send no more."""
+    """Whether the account may send no more. A ban that is only announced stops nothing yet."""
     if event == "DISABLED_UPDATE":
-        state = text(mapping(value.get("ban_info")).get("waba_ban_state")) or "DISABLE"
-        return state != "REINSTATE"
+        return ban_state(value) not in {"REINSTATE", "SCHEDULE_FOR_DISABLE"}
     if event == "ACCOUNT_RESTRICTION":
         kinds = [text(one.get("restriction_type")) or "" for one in objects(value.get("restriction_info"))]
-        return any("BIZ_INITIATED" in kind or "MESSAG" in kind for kind in kinds)
-    return event in {"ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED"}
+        return any("BIZ_INITIATED" in kind for kind in kinds)
+    return event in ACCOUNT_STOPS
+
+
+def releases_account(event: str, value: dict[str, Any]) -> bool:
+    return event in ACCOUNT_RELEASES or (event == "DISABLED_UPDATE" and ban_state(value) == "REINSTATE")
 
 
 def describe(field: str, event: str, value: dict[str, Any], template: tuple[str, str] | None) -> str:
     """A sentence for the operator and the customer."""
-    reason = text(value.get("reason")) or text(value.get("rejection_reason"))
-    because = f" Reason: {reason}." if reason and reason != "NONE" else ""
+    number, username = text(value.get("display_phone_number")), field == "business_username_updates"
     if template is not None:
-        return f"Template {template[0]} ({template[1]}): {event or field}.{because}"
-    number = text(value.get("display_phone_number"))
-    alert = text(mapping(value.get("alert_info")).get("alert_description"))
-    subject = f"Number {number}" if number else "The business account"
-    return f"{subject}: {event or field.replace('_', ' ')}.{because}{f' {alert}' if alert else ''}"
+        subject = f"Template {template[0]} ({template[1]})"
+    elif number is not None:
+        subject = f"{'User name of number' if username else 'Number'} {number}"
+    else:
+        subject = "The business account"
+    parts = [f"{subject}: {event or field.replace('_', ' ')}."]
+    reason = text(value.get("reason")) or text(value.get("rejection_reason"))
+    if reason and reason != "NONE":
+        parts.append(f"Reason: {reason}.")
+    parts += [f"{words.capitalize()}: {told}." for key, words in TOLD if (told := text(value.get(key)))]
+    for one in objects(value.get("restriction_info")):
+        kind, until = text(one.get("restriction_type")), text(one.get("expiration"))
+        parts.append(f"Restriction: {kind or 'unnamed'}{f', until {until}' if until else ''}.")
+    violation = text(mapping(value.get("violation_info")).get("violation_type"))
+    if violation:
+        parts.append(f"Violation: {violation}.")
+    if ban_state(value):
+        parts.append(f"State of the ban: {ban_state(value)}.")
+    for key, inner in (("alert_info", "alert_description"), ("rejection_info", "recommendation")):
+        told = text(mapping(value.get(key)).get(inner))
+        if told:
+            parts.append(told)
+    return " ".join(parts)

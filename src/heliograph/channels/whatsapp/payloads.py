@@ -14,20 +14,24 @@ LONGEST_TEMPLATE_NAME = 512
 MOST_COMPONENTS = 20
 
 ENCODER = msgspec.json.Encoder()
-# A template parameter may hold no newline, no tab, and no more than four spaces in a row (132018).
-FOLDED = re.compile(r"[\r\n\t\v\f\u2028\u2029]+| {5,}")
+# A template parameter may hold no newline, no tab, and no more than four spaces in a row (132018). Newlines beside
+# spaces would make such a row, so the whole run becomes one space.
+BLANKS = re.compile(r"[ \t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
 TEMPLATE_NAME = re.compile(r"[a-z0-9_]+")
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:_[A-Za-z]{2,4})?(?:_[A-Za-z]{2})?")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:_[A-Za-z0-9]{2,8}){0,2}")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_text(text: str, *, has_media: bool) -> None:
-    """Raises Invalid for `message` when the text is longer than a message or a caption may be."""
+    """Raises Invalid for `message` when the text is longer than a message or a caption may be, or no text at all."""
     longest = LONGEST_CAPTION if has_media else LONGEST_TEXT
     if len(text) > longest:
         what = "with an image" if has_media else "of a WhatsApp text"
         raise Invalid.field(
             "message", f"The message {what} may have at most {longest} characters; this one has {len(text)}."
         )
+    if SURROGATE.search(text):
+        raise Invalid.field("message", "The message holds half of a character, which cannot be sent.")
 
 
 def check_template(template: object) -> None:
@@ -41,9 +45,17 @@ def check_template(template: object) -> None:
     if not isinstance(code, str) or not LANGUAGE.fullmatch(code):
         raise refused('The template\'s language is an object such as {"code": "en_US"}.')
     if not isinstance(components, list) or len(components) > MOST_COMPONENTS:
-        raise refused("The template's components are a list.")
-    if not all(isinstance(component, dict) and isinstance(component.get("type"), str) for component in components):
-        raise refused("Each component of the template is an object with a type.")
+        raise refused(f"The template's components are a list of at most {MOST_COMPONENTS}.")
+    for component in components:
+        if not isinstance(component, dict) or not isinstance(component.get("type"), str):
+            raise refused("Each component of the template is an object with a type.")
+        parameters = component.get("parameters", [])
+        if not isinstance(parameters, list) or not all(isinstance(one, dict) for one in parameters):
+            raise refused("The parameters of a template's component are a list of objects.")
+    try:
+        ENCODER.encode(template)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        raise refused("The template holds something that cannot be sent as JSON.") from None
 
 
 def refused(sentence: str) -> Invalid:
@@ -51,8 +63,10 @@ def refused(sentence: str) -> Invalid:
 
 
 def window_template(name: str, language: str, text: str) -> dict[str, Any]:
-    """The template that carries a text as its one body variable; what a parameter may not hold is folded to a blank."""
-    parameter = {"type": "text", "text": FOLDED.sub(" ", text).strip()}
+    """The template that carries a text as its one body variable; runs of newlines, tabs and spaces become one space.
+
+    Nothing is cut: where the whole is too long for a template, the carrier says so (132005)."""
+    parameter = {"type": "text", "text": BLANKS.sub(" ", text).strip()}
     return {
         "name": name,
         "language": {"code": language},
@@ -83,6 +97,6 @@ def send_payload(message: Outgoing) -> bytes:
     return ENCODER.encode(body)
 
 
-def read_mark(carrier_message_id: str) -> bytes:
+def read_mark(carrier_message_id: str) -> dict[str, str]:
     """The body that marks an inbound message as read (§4)."""
-    return ENCODER.encode({"messaging_product": "whatsapp", "status": "read", "message_id": carrier_message_id})
+    return {"messaging_product": "whatsapp", "status": "read", "message_id": carrier_message_id}
