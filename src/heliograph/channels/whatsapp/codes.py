@@ -189,6 +189,7 @@ CODES: dict[int, CarrierCode] = {
         "The carrier could not fetch or use the image.",
         "Check that media_url is public and leads to a JPEG or PNG of at most 5 MB.",
         RETRY,  # its server may have been busy; a report of it, which is how it mostly comes, ends the message
+        unknown_with_5xx=True,
     ),
     131055: CarrierCode("not_allowed", "The carrier does not allow this here.", SEE_DETAILS),
     131056: CarrierCode(

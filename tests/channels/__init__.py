@@ -1,0 +1,1 @@
+"""What every channel promises, and each channel's own side of the wire."""

@@ -1,0 +1,1 @@
+"""The WhatsApp channel against a scripted carrier on real sockets."""
