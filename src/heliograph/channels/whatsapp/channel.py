@@ -102,6 +102,8 @@ class WhatsApp:
 
         Raises ChannelRefused: number_gone, media_gone, media_too_large and media_refused are final, with any other code
         it may be tried again."""
+        if media_id in {"", ".", ".."}:
+            raise ChannelRefused("The file has no usable id.", code="media_gone")
         try:
             facts, content = await self._fetch(connection, media_id, max_bytes)
         except AddressExpired:
