@@ -86,11 +86,13 @@ def answering(content: object, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-def in_pieces(*pieces: bytes, status: int = 200) -> Answer:
-    """The body in as many packets, with a turn of the loop and more between them."""
+def in_pieces(*pieces: bytes, status: int = 200, length: bool = True) -> Answer:
+    """The body in as many packets, with a turn of the loop and more between them; its length told beforehand or not."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=status, headers={"Content-Length": str(sum(map(len, pieces)))})
+        response = web.StreamResponse(status=status)
+        if length:
+            response.content_length = sum(map(len, pieces))
         await response.prepare(request)
         for piece in pieces:
             await response.write(piece)

@@ -108,12 +108,22 @@ async def test_too_large_by_its_facts(carrier: Carrier, channel: WhatsApp, conne
     assert len(carrier.asked) == 1
 
 
+@pytest.mark.parametrize("length", [True, False])
 @pytest.mark.parametrize("size", [1, LIMIT + 1])
-async def test_too_large_by_its_content(carrier: Carrier, channel: WhatsApp, connection: Connection, size: int) -> None:
+async def test_too_large_by_its_content(
+    carrier: Carrier, channel: WhatsApp, connection: Connection, size: int, length: bool
+) -> None:
     """One that lies about its size is given up when it passes the limit."""
     content = bytes(LIMIT + 1)
-    carrier.will(looked_up(carrier, content, file_size=1), in_pieces(content[:size], content[size:]))
+    carrier.will(looked_up(carrier, content, file_size=1), in_pieces(content[:size], content[size:], length=length))
     assert (await refusal(channel, connection)).code == "media_too_large"
+
+
+async def test_as_large_as_may_be(carrier: Carrier, channel: WhatsApp, connection: Connection) -> None:
+    """A file of exactly the limit is fetched."""
+    content = JPEG + bytes(LIMIT - len(JPEG))
+    carrier.will(looked_up(carrier, content), in_pieces(content[:5000], content[5000:], length=False))
+    assert (await fetch(channel, connection)).content == content
 
 
 async def test_not_what_it_claims(carrier: Carrier, channel: WhatsApp, connection: Connection) -> None:
