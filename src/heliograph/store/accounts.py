@@ -53,6 +53,7 @@ ADD_USER = statement(
     f"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email_folded) DO NOTHING RETURNING {USER}",
 )
 USER_BY_EMAIL = statement("user_by_email", f"SELECT {USER} FROM account_user WHERE email_folded = $1")
+USER_BY_ID = statement("user_by_id", f"SELECT {USER} FROM account_user WHERE id = $1")
 SET_PASSWORD = statement("set_password", "UPDATE account_user SET password_hash = $2 WHERE id = $1")
 RECORD_LOGIN = statement("record_login", "UPDATE account_user SET last_login_at_ms = $2 WHERE id = $1")
 
@@ -99,6 +100,11 @@ async def add_user(
 
 async def user_by_email(tx: Tx, email: str) -> User | None:
     row = await tx.row(USER_BY_EMAIL, fold_email(email))
+    return User(*row) if row else None
+
+
+async def user_by_id(tx: Tx, user_id: int) -> User | None:
+    row = await tx.row(USER_BY_ID, user_id)
     return User(*row) if row else None
 
 
