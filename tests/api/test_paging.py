@@ -79,7 +79,8 @@ def test_gaps_are_shown() -> None:
 
 def test_what_is_no_page_is_the_first() -> None:
     """Odd values do not break a list."""
-    for odd in (None, "", "0", "-1", "x", "1e3", True, [], "9" * 30):
+    unreadable: list[object] = [None, "", "0", "-1", "x", "1e3", True, [], "9" * 30]
+    for odd in unreadable:
         assert read_page({"page": odd}) == 1
     assert read_page({"page": "3"}) == 3
     assert read_per_page({}) == 25

@@ -300,7 +300,13 @@ def list_parameters(method: str, route: Route) -> list[Json]:
     found: list[Json] = []
     if "{uid}" in route.path:
         found.append(
-            {"name": "uid", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}}
+            {
+                "name": "uid",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+                "description": "Identifies the message; the send answered it.",
+            }
         )
     if (method, route.path) == ("GET", "/sms"):
         found += LIST_PARAMETERS

@@ -1,0 +1,1 @@
+"""What tests share: a whole installation of real processes, and makers of accounts."""
