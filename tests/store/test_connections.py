@@ -232,3 +232,20 @@ async def test_template_holds(database: Database) -> None:
     await database.write(lambda tx: connections.release_template(tx, account.id, "2055", ("hello", "en")))
     assert list(await database.read(lambda tx: connections.template_holds(tx, account.id, "2055"))) == [("hello", "nl")]
     assert await database.read(lambda tx: connections.template_holds(tx, account.id, "2056")) == {}
+
+
+async def test_release_of_template_holds(database: Database) -> None:
+    """Template holds end with time, or all at once for one business account of one account."""
+    account, other = await make_account(database), await make_account(database, "Bolt")
+    holds = {"old": NOON_MS - 1, "new": NOON_MS + 1}
+    for account_id in (account.id, other.id):
+        for name, since_ms in holds.items():
+            await write(
+                database, connections.hold_template, account_id, "2055", (name, "en"), since_ms, "paused", "So."
+            )
+    assert await database.write(lambda tx: connections.release_lapsed_template_holds(tx, NOON_MS)) == 2
+    assert list(await database.read(lambda tx: connections.template_holds(tx, account.id, "2055"))) == [("new", "en")]
+    assert await database.write(lambda tx: connections.release_templates(tx, account.id, "2056")) == 0
+    assert await database.write(lambda tx: connections.release_templates(tx, account.id, "2055")) == 1
+    assert await database.read(lambda tx: connections.template_holds(tx, account.id, "2055")) == {}
+    assert list(await database.read(lambda tx: connections.template_holds(tx, other.id, "2055"))) == [("new", "en")]

@@ -151,9 +151,23 @@ async def list_connections(runtime: Runtime, account_id: int) -> list[Connection
     return await runtime.database.read(lambda tx: store.connections_of_account(tx, account_id))
 
 
+async def held_templates(runtime: Runtime, connection: ConnectionRow) -> dict[tuple[str, str], tuple[str, str]]:
+    """Templates of the number's business account that are not sent now: (name, language) → (code, sentence)."""
+    account_id, business_account = connection.account_id, connection.business_account
+    return await runtime.database.read(lambda tx: store.template_holds(tx, account_id, business_account))
+
+
 async def resume_connection(runtime: Runtime, account_id: int, connection_id: int) -> bool:
-    """End a hold; what waited leaves. False when there was none."""
-    return await runtime.database.write(lambda tx: store.release(tx, account_id, connection_id))
+    """End the hold of a number and those of its templates; what waited leaves. False when there was none."""
+
+    async def work(tx: Tx) -> bool:
+        connection = await store.connection_by_id(tx, account_id, connection_id)
+        if connection is None:
+            return False
+        templates = await store.release_templates(tx, account_id, connection.business_account)
+        return await store.release(tx, account_id, connection_id) or templates > 0
+
+    return await runtime.database.write(work)
 
 
 def callback_address(runtime: Runtime, connection: ConnectionRow) -> str:

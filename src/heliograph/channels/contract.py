@@ -95,7 +95,9 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     reference: str | None = None
     recipient_id: str | None = None
     recipient_user_id: str | None = None
-    failure: SendOutcome | None = None  # on failed: the row of the error table that applies
+    # On failed: the row of the error table that applies. The message is over whatever its verdict says; HOLD and a scope
+    # beyond the message say who else must stand still.
+    failure: SendOutcome | None = None
     pricing: dict[str, Any] | None = None
     raw: str = ""
 
@@ -111,6 +113,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     """A person wrote. `sender` is E.164 digits, absent for people who hide their number; then `sender_user_id` is set.
 
     kind is the carrier's word (text, image, location …); text is what a list shows for it, never empty.
+    opens_window: whether it is a message of the person's, which lets us answer freely for a while.
     """
 
     phone_number_id: str
@@ -123,6 +126,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     profile_name: str | None = None
     reply_to: str | None = None
     media: InboundMedia | None = None
+    opens_window: bool = True
     raw: str = ""
 
 

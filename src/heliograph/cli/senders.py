@@ -18,7 +18,7 @@ def senders() -> None:
     """Senders of an account, and the WhatsApp numbers that carry them."""
 
 
-def view(sender: Sender, connection: ConnectionRow, runtime: Runtime) -> dict[str, Any]:
+async def view(sender: Sender, connection: ConnectionRow, runtime: Runtime) -> dict[str, Any]:
     """No secrets, but the verify token: Meta's dashboard asks for it."""
     return {
         "name": sender.name,
@@ -32,6 +32,10 @@ def view(sender: Sender, connection: ConnectionRow, runtime: Runtime) -> dict[st
         else None,
         "resend_unknown": bool(sender.resend_unknown),
         "hold": {"code": connection.hold_code, "sentence": connection.hold_sentence} if connection.hold_code else None,
+        "held_templates": [
+            {"template": ":".join(template), "code": code, "sentence": sentence}
+            for template, (code, sentence) in (await room.held_templates(runtime, connection)).items()
+        ],
         "callback_url": room.callback_address(runtime, connection),
         "verify_token": connection.verify_token,
     }
@@ -124,7 +128,7 @@ def add(
             )
             if subscribe:
                 await room.subscribe(runtime, channel, row)
-            return view(sender, row, runtime)
+            return await view(sender, row, runtime)
         finally:
             await channel.close()
 
@@ -168,7 +172,7 @@ def list_(account: str | None, as_json: bool) -> None:
     async def work(runtime: Runtime) -> list[dict[str, Any]]:
         account_id = await find_account_id(runtime, account)
         rows = {row.id: row for row in await room.list_connections(runtime, account_id)}
-        return [view(s, rows[s.connection_id], runtime) for s in await room.list_senders(runtime, account_id)]
+        return [await view(s, rows[s.connection_id], runtime) for s in await room.list_senders(runtime, account_id)]
 
     views = with_runtime(work)
     rows = [
@@ -177,7 +181,12 @@ def list_(account: str | None, as_json: bool) -> None:
             f"+{v['number']}",
             v["connection_id"],
             v["window_template"],
-            v["hold"]["sentence"] if v["hold"] else "",
+            " ".join(
+                [
+                    *([v["hold"]["sentence"]] if v["hold"] else []),
+                    *(f"Template {held['template']}: {held['sentence']}" for held in v["held_templates"]),
+                ]
+            ),
         )
         for v in views
     ]
@@ -224,7 +233,7 @@ def remove(name: str, account: str | None) -> None:
 @click.argument("name")
 @account_option
 def resume(name: str, account: str | None) -> None:
-    """End a sender's standstill after its cause was mended; what waited leaves."""
+    """End a sender's standstill, and that of its templates, after the cause was mended; what waited leaves."""
 
     async def work(runtime: Runtime) -> bool:
         account_id = await find_account_id(runtime, account)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from heliograph.channels.contract import Outgoing
-from heliograph.channels.whatsapp.payloads import window_template
+from heliograph.channels.whatsapp.payloads import template_name, window_template
 from heliograph.core.references import make_reference
 from heliograph.store.connections import Sender
 from heliograph.store.sends import DueSend
@@ -40,8 +40,4 @@ def choose_outgoing(send: DueSend, sender: Sender | None, now_ms: int) -> Outgoi
 
 def template_of(outgoing: Outgoing) -> tuple[str, str] | None:
     """Name and language of the template that goes out, if one does."""
-    if outgoing.template is None:
-        return None
-    language = outgoing.template.get("language")
-    code = language.get("code", "") if isinstance(language, dict) else ""
-    return str(outgoing.template.get("name", "")), str(code)
+    return template_name(outgoing.template) if outgoing.template is not None else None

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 OWN_EVERY_S = 4.0
 OWN_FOR_MS = 15_000
 PROBE_EVERY_S = 300.0  # how often a held number is asked whether it may send again
+# A template that the carrier stopped is tried again after so long: one message shows whether it is good again, and is refused
+# as it would have been anyway if it is not. Pauses last hours (whatsapp-cloud-api.md §9), and not every end of one is told.
+TEMPLATE_HOLD_MS = 3_600_000
 DIED_SENTENCE = (
     "The server stopped while this attempt was under way, so nobody knows whether the carrier took the message. "
     "It is not sent again; a report from the carrier will settle it."
@@ -116,6 +119,7 @@ class Dispatcher:
 
         async def work(tx: Tx) -> list[ConnectionRow]:
             await connection_store.release_lapsed_holds(tx, at_ms)
+            await connection_store.release_lapsed_template_holds(tx, at_ms - TEMPLATE_HOLD_MS)
             return await connection_store.own_connections(tx, self.owner, at_ms, at_ms + OWN_FOR_MS)
 
         rows = {row.id: row for row in await self._database.write(work)}

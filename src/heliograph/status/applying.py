@@ -10,9 +10,13 @@ from heliograph.channels.contract import (
     InboundMessage,
     NumberNotice,
     OptOut,
+    Scope,
+    SendOutcome,
     StatusReport,
     Unrendered,
+    Verdict,
 )
+from heliograph.channels.whatsapp.payloads import template_name
 from heliograph.core.ids import id_for_event, short_hash
 from heliograph.core.references import read_reference
 from heliograph.core.statuses import State
@@ -26,6 +30,9 @@ from heliograph.store.engine import Tx
 from heliograph.store.messages import Event, Message, NewMessage
 
 log = structlog.get_logger(__name__)
+
+# A failure that the carrier reports later than this says nothing of how its number, account or template does now.
+REACH_FOR_MS = 3_600_000
 
 STATE_OF = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ, "failed": State.FAILED}
 
@@ -74,8 +81,44 @@ async def apply_status(tx: Tx, connection: ConnectionRow, report: StatusReport, 
     if state is State.FAILED:
         reason = (failure.code, failure.sentence) if failure else ("carrier_refused", "The carrier reported a failure.")
     await message_store.move_message(tx, message.account_id, message.id, state, at_ms, reason)
-    await message_store.add_events(tx, [status_event(message, report)])
+    event = status_event(message, report)
+    if failure is not None and state is State.FAILED:
+        await apply_reach(tx, connection, message, failure, event, at_ms)
+    await message_store.add_events(tx, [event])
     return True
+
+
+async def apply_reach(
+    tx: Tx, connection: ConnectionRow, message: Message, failure: SendOutcome, event: Event, at_ms: int
+) -> None:
+    """What a failure means beyond its message: the same code stops the same things as in the answer to a send.
+
+    Once, while it is news: a repetition or a late replay must not stop again what somebody has mended since."""
+    if failure.scope is Scope.MESSAGE or event.at_ms < at_ms - REACH_FOR_MS:
+        return
+    known = await message_store.events_of_message(tx, message.account_id, message.id)
+    if any(one.name == event.name for one in known):
+        return
+    if failure.scope is Scope.TEMPLATE:
+        template = await template_of(tx, message)
+        if template is not None:
+            await connection_store.hold_template(
+                tx, connection.account_id, connection.business_account, template, at_ms, failure.code, failure.sentence
+            )
+    elif failure.verdict is Verdict.HOLD:
+        until_ms = at_ms + int(failure.retry_after_s * 1000) if failure.retry_after_s else None
+        await connection_store.hold(tx, connection.id, failure.scope.value, failure.code, failure.sentence, until_ms)
+        log.warning("number_held", connection_id=connection.id, code=failure.code, scope=failure.scope.value)
+
+
+async def template_of(tx: Tx, message: Message) -> tuple[str, str] | None:
+    """Name and language of the template that a message went as: its own, or else its sender's window template."""
+    if message.template is not None:
+        return template_name(msgspec.json.decode(message.template))
+    sender = await sender_of(tx, message)
+    if sender is None or sender.window_template_name is None:
+        return None
+    return sender.window_template_name, sender.window_template_language or "en_US"
 
 
 async def find_message(tx: Tx, connection: ConnectionRow, report: StatusReport) -> Message | None:
@@ -169,7 +212,8 @@ async def apply_inbound(tx: Tx, connection: ConnectionRow, inbound: InboundMessa
         return
     # The same delivery makes the same id, so a repetition meets the primary key.
     identifier = id_for_event(inbound.received_at_ms, str(connection.id), inbound.carrier_message_id)
-    await people_store.open_window(tx, connection.account_id, connection.id, person, inbound.received_at_ms)
+    if inbound.opens_window:
+        await people_store.open_window(tx, connection.account_id, connection.id, person, inbound.received_at_ms)
     if await message_store.message_by_id(tx, connection.account_id, identifier) is not None:
         return
     details: dict[str, Any] = {"kind": inbound.kind}
@@ -255,5 +299,9 @@ async def apply_notice(tx: Tx, numbers: dict[str, ConnectionRow], notice: Number
         elif notice.hold:
             await connection_store.hold(tx, row.id, "number", "stopped_by_carrier", sentence, None)
             log.warning("number_held", connection_id=row.id, event_name=notice.event)
-        elif notice.release and row.hold_code == "stopped_by_carrier":
-            await connection_store.release(tx, row.account_id, row.id)
+        elif notice.release:
+            current = await connection_store.connection_by_id(
+                tx, row.account_id, row.id
+            )  # this callback may have held it
+            if current is not None and current.hold_code == "stopped_by_carrier":
+                await connection_store.release(tx, row.account_id, row.id)

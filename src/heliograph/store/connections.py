@@ -156,6 +156,10 @@ RELEASE_TEMPLATE = statement(
     "release_template",
     "DELETE FROM template_hold WHERE account_id = $1 AND business_account = $2 AND name = $3 AND language = $4",
 )
+RELEASE_TEMPLATES = statement(
+    "release_templates", "DELETE FROM template_hold WHERE account_id = $1 AND business_account = $2"
+)
+RELEASE_LAPSED_TEMPLATES = statement("release_lapsed_template_holds", "DELETE FROM template_hold WHERE since_ms <= $1")
 TEMPLATE_HOLDS = statement(
     "template_holds",
     "SELECT name, language, code, sentence FROM template_hold WHERE account_id = $1 AND business_account = $2",
@@ -312,6 +316,16 @@ async def hold_template(
 
 async def release_template(tx: Tx, account_id: int, business_account: str, template: tuple[str, str]) -> None:
     await tx.run(RELEASE_TEMPLATE, account_id, business_account, *template)
+
+
+async def release_templates(tx: Tx, account_id: int, business_account: str) -> int:
+    """End the holds of all templates of one of the account's business accounts. How many there were."""
+    return await tx.run(RELEASE_TEMPLATES, account_id, business_account)
+
+
+async def release_lapsed_template_holds(tx: Tx, since_before_ms: int) -> int:
+    """End the holds that began at that time or before: the next message tries the template again. How many there were."""
+    return await tx.run(RELEASE_LAPSED_TEMPLATES, since_before_ms)
 
 
 async def template_holds(tx: Tx, account_id: int, business_account: str) -> dict[tuple[str, str], tuple[str, str]]:

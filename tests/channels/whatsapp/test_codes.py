@@ -155,9 +155,12 @@ def test_every_code_is_in_the_cases() -> None:
 
 @pytest.mark.parametrize("code", sorted({row[0] for row in ROWS}))
 def test_report(code: int) -> None:
-    """In a `failed` report every code is the end of the message, and never says that it is tried again without an if."""
+    """In a `failed` report a code ends the message or, with the reach that it has in an answer, stops more than that."""
     outcome = outcome_of_failed_status([{"code": code, "title": "T"}])
-    assert (outcome.verdict, outcome.http_status, outcome.retry_after_s) == (FAIL, None, None)
+    answered = outcome_of_error(code)
+    holds = answered.verdict is HOLD
+    assert (outcome.verdict, outcome.scope) == (HOLD if holds else FAIL, answered.scope)
+    assert (outcome.http_status, outcome.retry_after_s) == (None, answered.retry_after_s if holds else None)
     assert outcome.carrier_code == str(code)
     assert outcome.sentence.endswith("(The carrier says: T)")
     assert "Nothing; it is tried again" not in outcome.advice

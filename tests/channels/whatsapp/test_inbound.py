@@ -177,3 +177,26 @@ def test_long_texts() -> None:
     message = read(text={"body": body})
     assert message.text == body
     assert len(message.raw) <= 8192
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "opens"),
+    [
+        ("text", {"body": "Hello"}, True),
+        ("image", {"id": "3"}, True),
+        ("button", {"text": "Yes"}, True),
+        ("interactive", {"type": "button_reply", "button_reply": {"id": "1", "title": "Yes"}}, True),
+        ("location", {"latitude": 1, "longitude": 2}, True),
+        ("order", {}, True),
+        ("unsupported", {"type": "poll_creation"}, True),
+        ("reaction", {"message_id": "wamid.X", "emoji": "👍"}, True),
+        ("reaction", {"message_id": "wamid.X"}, False),
+        ("system", {"body": "User A changed from 1 to 2", "type": "user_changed_number"}, False),
+        ("edit", {"original_message_id": "wamid.X"}, False),
+        ("revoke", {"original_message_id": "wamid.X"}, False),
+        ("of_tomorrow", {}, False),
+    ],
+)
+def test_what_opens_the_window(kind: str, content: dict[str, Any], opens: bool) -> None:
+    """What the person says opens the window; news about the person or an earlier message, or an unknown kind, does not."""
+    assert read(**{"type": kind, "text": ..., kind: content}).opens_window is opens

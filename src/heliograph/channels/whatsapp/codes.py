@@ -514,13 +514,17 @@ def unknown_outcome(
 
 
 def outcome_of_failed_status(errors: Sequence[Any], raw: str = "") -> SendOutcome:
-    """What a `failed` report means. It is over for this message, whatever the code would mean in an answer."""
+    """What a `failed` report means. It is over for this message, whatever the code would mean in an answer.
+
+    A verdict HOLD stays, with its scope and its time: the same code stops as much when it comes late as at once."""
     listed = [mapping(error) for error in errors]
     first = next((error for error in listed if number(error.get("code")) is not None), listed[0] if listed else {})
     code, details = number(first.get("code")), details_of(first)
     if code is None:
         return outcome_of_row(UNHEARD_OF, details=details, raw=raw)
     found = outcome_of_error(code, subcode=number(first.get("error_subcode")), details=details, raw=raw)
+    if found.verdict is HOLD:
+        return structs.replace(found, http_status=None)
     return structs.replace(found, verdict=FAIL, http_status=None, retry_after_s=None)
 
 

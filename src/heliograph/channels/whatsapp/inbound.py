@@ -10,6 +10,11 @@ from heliograph.channels.whatsapp.values import mapping, objects, render_raw, te
 LONGEST_KIND = 40
 LONGEST_E164 = 15
 MEDIA_KINDS = frozenset({"image", "video", "audio", "document", "sticker"})
+# What a person says opens the 24-hour window (§9), a reaction too; news about the person or about an earlier message does
+# not, nor does a kind that we do not know: to believe a closed window open costs a refusal, the other way round nothing.
+OPENING_KINDS = MEDIA_KINDS | {
+    *("text", "button", "interactive", "reaction", "location", "contacts", "order", "unsupported"),
+}
 
 
 def read_inbound(number: str, message: dict[str, Any], people: Sequence[dict[str, Any]]) -> InboundMessage | None:
@@ -34,6 +39,7 @@ def read_inbound(number: str, message: dict[str, Any], people: Sequence[dict[str
         profile_name=text(mapping(person.get("profile")).get("name")),
         reply_to=text(mapping(message.get("context")).get("id")),
         media=read_media(content) if kind in MEDIA_KINDS else None,
+        opens_window=kind in OPENING_KINDS and not (kind == "reaction" and not content.get("emoji")),
         raw=render_raw(message),
     )
 

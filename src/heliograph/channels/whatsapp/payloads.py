@@ -74,6 +74,13 @@ def window_template(name: str, language: str, text: str) -> dict[str, Any]:
     }
 
 
+def template_name(template: dict[str, Any]) -> tuple[str, str]:
+    """Name and language of a template object."""
+    language = template.get("language")
+    code = language.get("code", "") if isinstance(language, dict) else ""
+    return str(template.get("name", "")), str(code)
+
+
 def send_payload(message: Outgoing) -> bytes:
     """The body of POST /{phone_number_id}/messages. The number goes with its "+", else a country code may be put in front."""
     body: dict[str, Any] = {"messaging_product": "whatsapp", "recipient_type": "individual"}

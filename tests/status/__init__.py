@@ -1,0 +1,1 @@
+"""Callbacks applied to a real store, without the processes around it."""
