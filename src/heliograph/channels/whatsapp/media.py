@@ -50,6 +50,8 @@ def check_content(content: bytes, declared: str) -> str:
         raise refused(kind)
     if declared in found:
         return declared
+    if kind in MOVING_KINDS and found and kind_of(found[0]) in MOVING_KINDS - {kind}:
+        return declared  # the best guess names the container; a worse one must not outvote the label
     same = next((one for one in found if kind_of(one) == kind), None)
     if same is not None:
         return same
