@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def read_vault(settings: Settings) -> Vault:
         if not path.exists():
             if settings.is_postgresql:
                 raise SettingsError("Set HELIOGRAPH_SECRET_KEY to the same 32 bytes (base64) on every node.")
-            write_private(path, Vault.new_key())
+            make_private(path, Vault.new_key())
         key = path.read_text().strip()
     try:
         return Vault(key)
@@ -60,13 +61,25 @@ def read_vault(settings: Settings) -> Vault:
 
 def write_private(path: Path, text: str) -> None:
     """A file that only this user can read, whole or not at all."""
+    draft_private(path, text).replace(path)
+
+
+def make_private(path: Path, text: str) -> None:
+    """The same for a file that is made once: when several processes begin at the same time, the first one's stays."""
+    draft = draft_private(path, text)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+
+
+def draft_private(path: Path, text: str) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    return draft
 
 
 async def open_database(settings: Settings) -> Database:

@@ -111,6 +111,14 @@ class Carrier:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/__emulator/messages") as answer:
             return [msgspec.json.decode(line) for line in (await answer.read()).splitlines() if line.strip()]
 
+    async def count(self) -> int:
+        """How many it accepted."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.url}/__emulator/messages?count=1") as answer,
+        ):
+            return int(msgspec.json.decode(await answer.read())["count"])
+
     async def post(self, path: str, value: Any) -> Any:
         async with aiohttp.ClientSession() as session, session.post(f"{self.url}{path}", json=value) as answer:
             text = await answer.text()
