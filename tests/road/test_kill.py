@@ -154,7 +154,9 @@ async def check_fates(house: House, tenant: Tenant, load: Load) -> dict[str, str
         async def all_settled() -> dict[str, str]:
             """What the carrier took is delivered; what it never got is unknown."""
             found, took = await statuses(client, uids), await took_by_uid(house.carrier)
-            return found if all(word == ("Delivered" if took[uid] else "Unknown") for uid, word in found.items()) else {}
+            return (
+                found if all(word == ("Delivered" if took[uid] else "Unknown") for uid, word in found.items()) else {}
+            )
 
         try:
             found = await eventually(all_settled, within_s=60, every_s=0.2)

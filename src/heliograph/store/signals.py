@@ -10,8 +10,11 @@ import errno
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+COARSEST_NS = 100_000_000  # file systems tell the time of a change in steps of up to 10 ms
 
 
 class Signals:
@@ -44,8 +47,9 @@ class Signals:
             return
         if mtime_ns == self._seen_mtime_ns:
             return
-        self._seen_mtime_ns = mtime_ns
-        names = {entry.name for entry in os.scandir(self._folder)}
+        # A time that is not over may be that of a later change too: then look again next time.
+        self._seen_mtime_ns = mtime_ns if time.time_ns() - mtime_ns > COARSEST_NS else -1
+        names = {entry.name for entry in os.scandir(self._folder) if not entry.name.startswith(".")}
         for name in set(self._writers) - names:
             self._forget(name, remove=False)
         for name in names - set(self._writers):
@@ -66,10 +70,12 @@ class Signals:
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call `heard(topic)` on the running loop; returns how to stop."""
         loop = asyncio.get_running_loop()
-        path = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-        os.mkfifo(path, 0o600)
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        path, draft = self._folder / name, self._folder / f".{name}"
+        os.mkfifo(draft, 0o600)
         # Opened for writing too, so that the pipe never reports its end when the last writer goes.
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        descriptor = os.open(draft, os.O_RDWR | os.O_NONBLOCK)
+        draft.rename(path)  # seen only now: a pipe without a reader counts as one of the dead
 
         def on_readable() -> None:
             try:
