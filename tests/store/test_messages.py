@@ -35,6 +35,20 @@ async def move(database: Database, made: NewMessage, state: State, failure: tupl
     )
 
 
+async def test_evidence_in_order(database: Database) -> None:
+    """Statuses tell whole seconds: they follow the answer of the same second, and one another by their rank."""
+    made = await make_message(database, (await make_account(database)).id)
+    second_ms = NOON_MS - NOON_MS % 1000
+    told = [("read", 1000), ("delivered", 0), ("sent", 0), ("answer 1", 400), ("attempt 1", 300)]
+    events = [
+        Event(account_id=made.account_id, message_id=made.id, name=name, at_ms=second_ms + after_ms, source="carrier")
+        for name, after_ms in told
+    ]
+    await database.write(lambda tx: messages.add_events(tx, events))
+    kept = await database.read(lambda tx: messages.events_of_message(tx, made.account_id, made.id))
+    assert [event.name for event in kept] == ["attempt 1", "answer 1", "sent", "delivered", "read"]
+
+
 async def test_add_and_find(database: Database) -> None:
     """Every field of a message comes back as it was given, and only to its own account."""
     account, other = await make_account(database), await make_account(database, "Bolt")

@@ -9,7 +9,6 @@ from heliograph.accept.sending import Prepared, SendRequest, prepare_send
 from heliograph.accept.storing import Entry
 from heliograph.api.counter import NO_STORE, Call, idempotency_key, replayed, success
 from heliograph.api.envelope import render_success
-from heliograph.api.explaining import explain
 from heliograph.api.http import Answer
 from heliograph.api.message_view import MessageFacts, merge_messages, view_message
 from heliograph.api.paging import read_page, read_per_page, render_page
@@ -18,6 +17,7 @@ from heliograph.core.ids import id_of, now_ms, uid_of
 from heliograph.core.phone_numbers import NotANumber, read_number
 from heliograph.core.statuses import State, states_of_word
 from heliograph.errors import Conflict, Invalid, NotFound
+from heliograph.status.explaining import explain
 from heliograph.store import errands as errand_store
 from heliograph.store import messages as store
 from heliograph.store import sends as send_store

@@ -10,12 +10,12 @@ from heliograph.accept.storing import Acceptor, Entry
 from heliograph.accounts.people import find_account
 from heliograph.accounts.senders import list_senders
 from heliograph.accounts.tokens import fold_sender
-from heliograph.api.explaining import explain
 from heliograph.cli.doors import account_option, find_account_id, json_option, print_facts, table, with_runtime
 from heliograph.core.ids import id_of, now_ms, uid_of
 from heliograph.core.schedule_times import render_time
 from heliograph.errors import Invalid, NotFound
 from heliograph.runtime import Runtime
+from heliograph.status.explaining import explain
 from heliograph.store import messages as store
 from heliograph.store import sends as send_store
 from heliograph.store.engine import Tx

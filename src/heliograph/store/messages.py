@@ -160,10 +160,11 @@ ADD_EVENT = statement(
     "INSERT INTO message_event (account_id, message_id, name, at_ms, source, code, carrier_code, sentence, raw) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account_id, message_id, name) DO NOTHING",
 )
+REPORTED = {state.value: RANK[state] for state in (State.SENT, State.DELIVERED, State.READ, State.FAILED)}
 EVENTS = statement(
     "events_of_message",
     "SELECT account_id, message_id, name, at_ms, source, code, carrier_code, sentence, raw FROM message_event "
-    "WHERE account_id = $1 AND message_id = $2 ORDER BY at_ms, name",
+    "WHERE account_id = $1 AND message_id = $2",
 )
 
 
@@ -263,9 +264,18 @@ async def add_events(tx: Tx, events: Iterable[Event]) -> None:
 
 
 async def events_of_message(tx: Tx, account_id: int, message_id: bytes) -> list[Event]:
+    """The evidence in the order in which it can have happened."""
     fields = Event.__struct_fields__
     rows = await tx.rows(EVENTS, account_id, message_id)
-    return [Event(**dict(zip(fields, row, strict=True))) for row in rows]
+    return sorted((Event(**dict(zip(fields, row, strict=True))) for row in rows), key=place_in_order)
+
+
+def place_in_order(event: Event) -> tuple[int, int, str]:
+    """A carrier tells whole seconds: such a time may mean any moment of its second, and statuses follow their rank."""
+    rank = REPORTED.get(event.name.removesuffix(" again"))
+    if rank is None:
+        return event.at_ms, 0, event.name
+    return event.at_ms + (999 if event.at_ms % 1000 == 0 else 0), rank, event.name
 
 
 # Lists
