@@ -13,7 +13,7 @@ from heliograph.core.ids import new_id
 from heliograph.core.references import make_reference
 from heliograph.core.statuses import RANK, State
 from heliograph.status.applying import apply_event
-from heliograph.store import connections, messages, people
+from heliograph.store import connections, conversations, messages, people
 from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Database, Tx
 from heliograph.store.messages import Message, NewMessage
@@ -270,11 +270,13 @@ async def test_a_report_about_another_account(scene: Scene) -> None:
 
 
 async def test_the_same_inbound_twice(scene: Scene) -> None:
-    """A repeated delivery is one message; two messages of one second are two."""
+    """A repeated delivery is one message; two messages of one second are two, both unread in one conversation."""
     for _ in range(2):
         await scene.apply(scene.inbound(), scene.inbound(carrier_message_id="wamid.IN2"))
     account_id = scene.row.account_id
     assert await scene.database.read(lambda tx: messages.last_seq(tx, account_id)) == 2
+    found = await scene.database.read(lambda tx: conversations.conversations_in(tx, account_id, "open", 0, 5))
+    assert [(c.person, c.unread, c.connection_id) for c in found] == [(PERSON, 2, scene.row.id)]
 
 
 async def test_inbound_of_nobody(scene: Scene) -> None:

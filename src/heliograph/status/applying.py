@@ -21,6 +21,7 @@ from heliograph.core.ids import id_for_event, short_hash
 from heliograph.core.references import read_reference
 from heliograph.core.statuses import State
 from heliograph.store import connections as connection_store
+from heliograph.store import conversations as conversation_store
 from heliograph.store import errands as errand_store
 from heliograph.store import messages as message_store
 from heliograph.store import people as people_store
@@ -254,6 +255,9 @@ async def apply_inbound(tx: Tx, connection: ConnectionRow, inbound: InboundMessa
         raw=inbound.raw or None,
     )
     await message_store.add_events(tx, [event])
+    await conversation_store.note_inbound(
+        tx, connection.account_id, connection.id, person, inbound.profile_name or "", inbound.received_at_ms
+    )
     if inbound.media is not None:
         await errand_store.owe_errand(
             tx, connection.account_id, identifier, "fetch_media", connection.id, inbound.media.media_id, at_ms
