@@ -57,7 +57,7 @@ async def test_users(database: Database) -> None:
 
 
 async def test_user_changes(database: Database) -> None:
-    """A new password and the time of a login are kept."""
+    """A new password, a new name and the time of a login are kept."""
     account = await make_account(database)
 
     async def work(tx: Tx) -> accounts.User | None:
@@ -65,11 +65,12 @@ async def test_user_changes(database: Database) -> None:
         assert user is not None
         await accounts.set_password(tx, user.id, "new")
         await accounts.record_login(tx, user.id, NOON_MS + 9)
+        await accounts.rename_user(tx, user.id, "Anna")
         return await accounts.user_by_email(tx, "ann@example.org")
 
     found = await database.write(work)
     assert found is not None
-    assert (found.password_hash, found.last_login_at_ms) == ("new", NOON_MS + 9)
+    assert (found.password_hash, found.last_login_at_ms, found.name) == ("new", NOON_MS + 9, "Anna")
 
 
 async def test_tokens(database: Database) -> None:

@@ -112,6 +112,13 @@ async def suspend_account(runtime: Runtime, account_id: int, *, suspended: bool)
     await runtime.database.write(lambda tx: store.suspend_account(tx, account_id, since))
 
 
+async def rename_user(runtime: Runtime, user_id: int, name: str) -> None:
+    """Raises Invalid."""
+    if len(name.strip()) > 100:
+        raise Invalid.field("person", "A person's name has at most 100 characters.")
+    await runtime.database.write(lambda tx: store.rename_user(tx, user_id, name.strip()))
+
+
 async def set_password(runtime: Runtime, email: str, password: str) -> None:
     """Give a user a new password. Raises Invalid, or NotFound."""
     check_password(password, email)

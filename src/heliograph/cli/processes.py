@@ -10,17 +10,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from heliograph.api import health
 from heliograph.api.app import Api
+from heliograph.api.http import plain_path
 from heliograph.config import Settings
 from heliograph.dispatch.dispatcher import Dispatcher
 from heliograph.errors import Unavailable
+from heliograph.portal.app import Portal
 from heliograph.runtime import Runtime, open_runtime, open_whatsapp
 from heliograph.status.applier import Applier
 
@@ -56,13 +60,35 @@ def calm_the_collector() -> None:
 # The API
 
 
+COUNTER_PATHS = ("/api/", "/callbacks/", "/docs/")
+COUNTER_PAGES = frozenset({"/api", "/docs", "/openapi.json", *health.PATHS})
+
+
+def share(api: Api, portal: Portal) -> Callable[[Any, Any, Any], Awaitable[None]]:
+    """One server for both rooms: what programs call goes to the API, everything else to the portal.
+
+    Who asks for JSON is a program, wherever it strays: it gets the API's own "nothing at this address"."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        path = plain_path(scope["path"])
+        of_counter = path.startswith(COUNTER_PATHS) or path in COUNTER_PAGES or asks_for_json(scope["headers"])
+        await (api if of_counter else portal)(scope, receive, send)
+
+    return answer
+
+
+def asks_for_json(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    accepted = next((value for name, value in headers if name == b"accept"), b"")
+    return b"application/json" in accepted and b"text/html" not in accepted
+
+
 async def run_api(settings: Settings) -> None:
     """Answer HTTP until asked to stop; then answer what was begun."""
     stopping = stop_event()
     async with open_runtime(settings) as runtime:
-        api = Api(runtime)
+        api, portal = Api(runtime), Portal(runtime)
         server = Server(
-            api,
+            share(api, portal),
             address=settings.host,
             port=settings.port,
             interface=Interfaces.ASGINL,
@@ -79,16 +105,19 @@ async def run_api(settings: Settings) -> None:
             log_enabled=False,
         )
         api.start()
+        await portal.start()
         calm_the_collector()
         serving = asyncio.create_task(server.serve(), name="http")
         log.info("api_listening", host=settings.host, port=settings.port)
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        portal.hang_up()
         server.stop()  # type: ignore[no-untyped-call]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(settings.shutdown_grace_s):
                 await serving
+        await portal.stop()
         await api.stop()
         log.info("api_stopped")
 

@@ -18,7 +18,7 @@ class Account(Struct, frozen=True):
 
 
 class User(Struct, frozen=True):
-    """A person who may log in."""
+    """A person who may log in. `role`: owner, member or viewer of the account."""
 
     id: int
     account_id: int
@@ -55,6 +55,7 @@ ADD_USER = statement(
 USER_BY_EMAIL = statement("user_by_email", f"SELECT {USER} FROM account_user WHERE email_folded = $1")
 USER_BY_ID = statement("user_by_id", f"SELECT {USER} FROM account_user WHERE id = $1")
 SET_PASSWORD = statement("set_password", "UPDATE account_user SET password_hash = $2 WHERE id = $1")
+RENAME_USER = statement("rename_user", "UPDATE account_user SET name = $2 WHERE id = $1")
 RECORD_LOGIN = statement("record_login", "UPDATE account_user SET last_login_at_ms = $2 WHERE id = $1")
 
 
@@ -110,6 +111,10 @@ async def user_by_id(tx: Tx, user_id: int) -> User | None:
 
 async def set_password(tx: Tx, user_id: int, password_hash: str) -> None:
     await tx.run(SET_PASSWORD, user_id, password_hash)
+
+
+async def rename_user(tx: Tx, user_id: int, name: str) -> None:
+    await tx.run(RENAME_USER, user_id, name)
 
 
 async def record_login(tx: Tx, user_id: int, now_ms: int) -> None:

@@ -1,0 +1,1 @@
+"""The person and the account: profile, password, sessions, members."""

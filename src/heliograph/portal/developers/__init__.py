@@ -1,0 +1,1 @@
+"""Tokens, addresses, snippets: where a developer starts."""

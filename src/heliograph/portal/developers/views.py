@@ -1,0 +1,74 @@
+"""The developers' page: base addresses, tokens, snippets."""
+
+from litestar import get, post
+from litestar.params import FromPath
+
+from heliograph.accounts import senders, tokens
+from heliograph.accounts.tokens import NewToken
+from heliograph.errors import Invalid
+from heliograph.portal.access import Rule
+from heliograph.portal.developers.snippets import YOUR_TOKEN, make_http_snippet, make_snippets
+from heliograph.portal.visit import Answer, OnVisit, Visit
+
+LONGEST_NAME = 80
+
+
+@get("/developers", opt={"rule": Rule.VIEWER})
+async def show_developers(visit: OnVisit) -> Answer:
+    return await render_developers(visit)
+
+
+async def render_developers(
+    visit: Visit,
+    *,
+    status: int = 200,
+    made: NewToken | None = None,
+    name: str = "",
+    errors: dict[str, list[str]] | None = None,
+) -> Answer:
+    known = await tokens.list_tokens(visit.runtime, visit.account_id)
+    own = await senders.list_senders(visit.runtime, visit.account_id)
+    sender = visit.known.account.default_sender or (own[0].name if own else "YourName")
+    text = made.text if made else YOUR_TOKEN
+    return visit.render(
+        "developers/start.html",
+        status=status,
+        tokens=[token for token in known if token.revoked_at_ms is None][::-1],
+        revoked=[token for token in known if token.revoked_at_ms is not None][::-1],
+        made=made,
+        name=name,
+        errors=errors,
+        has_sender=bool(own),
+        snippets=make_snippets(visit.caller.base_url, text, sender),
+        http_snippet=make_http_snippet(visit.caller.base_url, text, sender),
+    )
+
+
+@post("/developers/tokens", opt={"rule": Rule.OWNER}, status_code=200)
+async def create_token(visit: OnVisit) -> Answer:
+    """Answers with the page itself and not by leading there: the token is in this one answer only."""
+    name = (await visit.form())["name"]
+    try:
+        if not 1 <= len(name) <= LONGEST_NAME:
+            raise Invalid.field("name", f"A token's name has 1 to {LONGEST_NAME} characters.")
+        made = await tokens.create_token(visit.runtime, visit.account_id, name)
+    except Invalid as error:
+        return await render_developers(visit, status=422, name=name, errors=error.errors)
+    return await render_developers(visit, made=made)
+
+
+@get("/developers/tokens/{token_id:int}/revoke", opt={"rule": Rule.OWNER})
+async def ask_revoke(visit: OnVisit, token_id: FromPath[int]) -> Answer:
+    """Says what will be lost; the page's dialog says the same where scripts run."""
+    token = await tokens.find_token(visit.runtime, visit.account_id, token_id)
+    return visit.render("developers/revoke.html", token=token)
+
+
+@post("/developers/tokens/{token_id:int}/revoke", opt={"rule": Rule.OWNER})
+async def revoke_token(visit: OnVisit, token_id: FromPath[int]) -> Answer:
+    token = await tokens.find_token(visit.runtime, visit.account_id, token_id)
+    await tokens.revoke_token(visit.runtime, visit.account_id, token_id)
+    return visit.go("/developers", f"{token.name} is revoked.")
+
+
+ROUTES = (show_developers, create_token, ask_revoke, revoke_token)

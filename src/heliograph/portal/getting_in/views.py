@@ -1,0 +1,137 @@
+"""Open an account, log in, log out, choose the language."""
+
+from typing import Any
+
+from babel import Locale
+from litestar import get, post
+from litestar.datastructures import Cookie
+from litestar.params import FromPath
+
+from heliograph.accounts import people, sessions
+from heliograph.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from heliograph.portal import languages
+from heliograph.portal.access import Rule
+from heliograph.portal.choices import country_choices, guess_country, zone_choices
+from heliograph.portal.visit import Answer, Form, OnVisit, Visit
+
+SESSION_COOKIE_S = sessions.LONGEST_MS // 1000
+
+
+def safe_next(path: str) -> str:
+    """Where to go after the log-in: a page of ours, never another site's."""
+    if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
+        return path
+    return "/"
+
+
+@get("/login", opt={"rule": Rule.PUBLIC})
+async def show_login(visit: OnVisit) -> Answer:
+    if visit.visitor is not None:
+        return visit.go("/")
+    return visit.render("getting_in/login.html", email="", next=safe_next(visit.query["next"]), errors=None)
+
+
+@post("/login", opt={"rule": Rule.PUBLIC})
+async def log_in(visit: OnVisit) -> Answer:
+    form = await visit.form()
+    next_path = safe_next(form["next"])
+    try:
+        opened = await sessions.log_in(
+            visit.runtime, form["email"], await visit.raw("password"), visit.caller.address, visit.caller.agent
+        )
+    except sessions.WrongPassword as error:
+        sentence, status = wrong_password_sentence(error.tries_left), 401
+    except TooManyRequests as error:
+        minutes = int((error.retry_after_s or 60) // 60) + 1
+        sentence, status = f"Too many tries. Wait {minutes} minute{'s' if minutes > 1 else ''}, then try again.", 429
+    except Forbidden as error:
+        sentence, status = error.message, 403
+    else:
+        answer = visit.go(next_path)
+        visit.open_session(answer, opened, SESSION_COOKIE_S)
+        return answer
+    return visit.render(
+        "getting_in/login.html", status=status, email=form["email"], next=next_path, errors={"password": [sentence]}
+    )
+
+
+def wrong_password_sentence(tries_left: int) -> str:
+    match tries_left:
+        case 0:
+            return "E-mail and password do not match. Wait ten minutes before the next try."
+        case 1:
+            return "E-mail and password do not match. One try left, then wait ten minutes."
+        case _:
+            return f"E-mail and password do not match. {tries_left} tries left, then wait ten minutes."
+
+
+@get("/signup", opt={"rule": Rule.PUBLIC})
+async def show_signup(visit: OnVisit) -> Answer:
+    if visit.visitor is not None:
+        return visit.go("/")
+    country = guess_country(visit.request.headers.get("accept-language", ""))
+    return render_signup(visit, Form(default_country=country, time_zone="UTC"), None, posted=False)
+
+
+@post("/signup", opt={"rule": Rule.PUBLIC})
+async def sign_up(visit: OnVisit) -> Answer:
+    """The new owner is logged in at once."""
+    form = await visit.form()
+    try:
+        await sessions.check_may_try(visit.runtime, form["email"], visit.caller.address)
+        _account, user = await people.create_account(
+            visit.runtime,
+            name=form["name"],
+            email=form["email"],
+            password=await visit.raw("password"),
+            time_zone=form["time_zone"] or "UTC",
+            default_country=form["default_country"] or None,
+        )
+    except Invalid as error:
+        return render_signup(visit, form, error.errors, status=422)
+    except Conflict as error:
+        await sessions.record_failure(visit.runtime, form["email"], visit.caller.address)
+        return render_signup(visit, form, {"email": [error.message]}, status=409)
+    answer = visit.go("/", "Your account is open. Welcome.")
+    opened = await sessions.open_session(visit.runtime, user.id, visit.caller.address, visit.caller.agent)
+    visit.open_session(answer, opened, SESSION_COOKIE_S)
+    return answer
+
+
+def render_signup(
+    visit: Visit, values: Form, errors: dict[str, list[str]] | None, *, status: int = 200, posted: bool = True
+) -> Answer:
+    shown: dict[str, Any] = {name: values[name] for name in ("name", "email", "default_country", "time_zone")}
+    locale = Locale.parse(visit.caller.language)
+    return visit.render(
+        "getting_in/signup.html",
+        status=status,
+        values=shown,
+        errors=errors,
+        posted=posted,
+        countries=country_choices(locale),
+        zones=zone_choices(),
+    )
+
+
+@post("/logout", opt={"rule": Rule.PUBLIC})
+async def log_out(visit: OnVisit) -> Answer:
+    answer = visit.go("/login")
+    if visit.visitor is not None:
+        await sessions.end_session(visit.runtime, visit.visitor.user.id, visit.visitor.session.id)
+    visit.close_session(answer)
+    return answer
+
+
+@get("/language/{code:str}", opt={"rule": Rule.PUBLIC})
+async def choose_language(visit: OnVisit, code: FromPath[str]) -> Answer:
+    if code not in visit.desk.pages.languages.codes:
+        raise NotFound("This portal does not speak that language.")
+    referrer = visit.request.headers.get("referer", "")
+    back = referrer.removeprefix(visit.caller.base_url) if referrer.startswith(visit.caller.base_url + "/") else "/"
+    answer = visit.go(safe_next(back))
+    answer.set_cookie(Cookie(key=languages.COOKIE, value=code, max_age=31_536_000, path="/", samesite="lax"))
+    return answer
+
+
+ROUTES = (show_login, log_in, show_signup, sign_up, log_out, choose_language)

@@ -1,0 +1,193 @@
+// What a browser adds when scripts run. Every page works without this file.
+"use strict";
+
+const each = (selector, act, root = document) => root.querySelectorAll(selector).forEach(act);
+const say = (text) => { const news = document.getElementById("news"); if (news) news.textContent = text; };
+
+// Copy buttons: hidden in the page, shown where copying works.
+async function copy(button, text) {
+  await navigator.clipboard.writeText(text);
+  const before = button.innerHTML;
+  button.textContent = "✓";
+  say("Copied");
+  setTimeout(() => { button.innerHTML = before; }, 2000);
+}
+function readyCopyButtons(root) {
+  if (!navigator.clipboard) return;
+  each("[data-copy]", (button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => copy(button, button.dataset.copy));
+  }, root);
+  each("pre[data-copyable]", (block) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn small copy-code";
+    button.textContent = block.dataset.copyable;
+    button.addEventListener("click", () => copy(button, block.querySelector("code").textContent));
+    block.append(button);
+  }, root);
+}
+
+// A choice among radio buttons that the next page remembers.
+function readyKeptChoices() {
+  each("[data-keep]", (group) => {
+    const key = `heliograph.${group.dataset.keep}`;
+    const kept = document.getElementById(localStorage.getItem(key) || "");
+    if (kept && group.contains(kept)) kept.checked = true;
+    group.addEventListener("change", (event) => localStorage.setItem(key, event.target.id));
+  });
+}
+
+// The time zone of this browser, as the first guess.
+function guessTimeZone() {
+  const select = document.querySelector('[data-guess="time-zone"]');
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (select && [...select.options].some((option) => option.value === zone)) select.value = zone;
+}
+
+// A link to a page that asks "are you sure?" opens it as a dialog instead.
+function readyDialogs(root) {
+  each("a[data-dialog]", (link) => link.addEventListener("click", async (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const answer = await fetch(link.href, { headers: { "X-Part": "1" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const body = page.querySelector("[data-dialog-body]");
+    if (!answer.ok || !body) { location.href = link.href; return; }
+    const dialog = document.createElement("dialog");
+    dialog.className = "sheet";
+    dialog.setAttribute("aria-labelledby", "dialog-title");
+    dialog.append(document.adoptNode(body));
+    document.body.append(dialog);
+    const safe = dialog.querySelector("[data-keep-it]");
+    if (safe) safe.addEventListener("click", (click) => { click.preventDefault(); dialog.close(); });
+    dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+    dialog.showModal();
+    if (safe) safe.focus();
+  }), root);
+}
+
+// What was done is told for a while, halted while somebody points at it.
+function readyToast() {
+  each("[data-toast]", (toast) => {
+    let timer;
+    const start = () => { timer = setTimeout(() => toast.remove(), 8000); };
+    const halt = () => clearTimeout(timer);
+    toast.addEventListener("pointerenter", halt);
+    toast.addEventListener("pointerleave", start);
+    toast.addEventListener("focusin", halt);
+    toast.addEventListener("focusout", start);
+    start();
+  });
+}
+
+// Keys: "/" finds, "g" and a letter goes to a place, "?" shows them. Not while somebody writes.
+function readyKeys() {
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    const inField = event.target.closest("input, textarea, select, [contenteditable], dialog");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.form) {
+      event.target.form.requestSubmit();
+      return;
+    }
+    if (inField || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (Date.now() - going < 1200) {
+      going = 0;
+      const place = document.querySelector(`.side nav a[data-key="${CSS.escape(event.key)}"]`);
+      if (place) place.click();
+      return;
+    }
+    if (event.key === "g") going = Date.now();
+    else if (event.key === "/") {
+      const find = document.getElementById("find");
+      if (find) { event.preventDefault(); find.focus(); }
+    } else if (event.key === "c") {
+      const send = document.querySelector('.side nav a[data-key="s"]');
+      if (send) send.click();
+    }
+  });
+}
+
+// A part of a page: fetch an address, and put what has the same id in the place of what is here.
+async function loadPart(id, address, options = {}) {
+  const headers = { "X-Part": "1", ...options.headers };
+  const answer = await fetch(address, { ...options, headers });
+  if (answer.redirected && !options.quiet) { location.href = answer.url; return; }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById(id);
+  const stale = document.getElementById(id);
+  if (!fresh || !stale) { if (!options.quiet) location.href = address; return; }
+  put(stale, fresh);
+}
+function put(stale, fresh) {
+  const inside = stale.contains(document.activeElement) && document.activeElement.id;
+  stale.replaceWith(document.adoptNode(fresh));
+  ready(fresh);
+  const again = inside && document.getElementById(inside);
+  if (again) again.focus();
+}
+function readyParts(root) {
+  each("a[data-part]", (link) => link.addEventListener("click", async (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    await loadPart(link.dataset.part, link.href);
+    history.pushState({}, "", link.href);
+  }), root);
+  each("form[data-part]", (form) => {
+    const load = (address, quiet) => {
+      const fields = new URLSearchParams(new FormData(form));
+      if (form.method === "get") return loadPart(form.dataset.part, `${address}?${fields}`, { quiet });
+      return loadPart(form.dataset.part, address, { method: "POST", body: fields, quiet });
+    };
+    if (form.dataset.partOn) {
+      let waiting;
+      form.addEventListener(form.dataset.partOn, () => {
+        clearTimeout(waiting);
+        waiting = setTimeout(() => load(form.dataset.partFrom || form.action, true), 150);
+      });
+    } else {
+      form.addEventListener("submit", (event) => { event.preventDefault(); load(form.action, false); });
+    }
+  }, root);
+}
+
+// Live rows: what changed comes by server-sent events and takes the place of what has the same id.
+function readyLive(root) {
+  const places = root.matches && root.matches("[data-live]") ? [root] : root.querySelectorAll("[data-live]");
+  places.forEach((place) => {
+    const source = new EventSource(place.dataset.live);
+    const heard = (name, act) => source.addEventListener(name, (event) => {
+      if (place.isConnected) act(event.data); else source.close();
+    });
+    heard("swap", (html) => {
+      const box = document.createElement("template");
+      box.innerHTML = html;
+      [...box.content.children].forEach((fresh) => {
+        const stale = document.getElementById(fresh.id);
+        if (!stale) return;
+        fresh.classList.add("flash", "go");
+        put(stale, fresh);
+      });
+    });
+    heard("newer", (count) => each("[data-newer]", (link) => {
+      link.hidden = count === "0";
+      each("[data-count]", (number) => { number.textContent = count; }, link);
+    }));
+    heard("news", say);
+    heard("ended", () => { source.close(); location.reload(); });
+    addEventListener("pagehide", () => source.close());
+  });
+}
+
+function ready(root) {
+  readyCopyButtons(root);
+  readyDialogs(root);
+  readyParts(root);
+  readyLive(root);
+}
+ready(document);
+readyKeptChoices();
+guessTimeZone();
+readyToast();
+readyKeys();
+addEventListener("popstate", () => location.reload());
