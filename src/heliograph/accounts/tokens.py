@@ -5,12 +5,13 @@ import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
 
 from heliograph.core.ids import new_secret, now_ms
-from heliograph.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from heliograph.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from heliograph.runtime import Runtime
 from heliograph.store import accounts as account_store
 from heliograph.store import connections as connection_store
@@ -23,6 +24,10 @@ from heliograph.store.tokens import ApiToken
 CACHE_S = 2.0  # how long a look-up is believed if an announcement should get lost
 MOST_CACHED = 20_000
 RECORD_USE_EVERY_S = 30.0
+SCOPES = ("send", "read", "admin")  # admin: whatever a token can do
+MOST_NETWORKS = 50
+
+Network = IPv4Network | IPv6Network
 
 
 class NewToken(Struct, frozen=True):
@@ -41,6 +46,49 @@ class Principal(Struct, frozen=True):
     token: ApiToken
     account: Account
     senders: dict[str, Sender]
+    scopes: frozenset[str]
+    networks: tuple[Network, ...]
+
+    def check_may(self, scope: str, address: str) -> None:
+        """Raises Forbidden when the token may not do this, or not from there."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise Forbidden(f"This token may not {scope}. Its scopes: {self.token.scopes}.", code="scope_missing")
+        if self.networks and not is_within(address, self.networks):
+            raise Forbidden("This token may not be used from your address.", code="address_not_allowed")
+
+
+def is_within(address: str, networks: Collection[Network]) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    if found.version == 6 and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in network for network in networks)
+
+
+def read_scopes(words: Collection[str]) -> str:
+    """The scopes as they are kept. Raises Invalid for none, or one that does not exist."""
+    if unknown := sorted(set(words) - set(SCOPES)):
+        raise Invalid.field("scopes", f"There is no scope {unknown[0]}. Choose among {', '.join(SCOPES)}.")
+    if not words:
+        raise Invalid.field("scopes", "Choose at least one scope.")
+    return " ".join(scope for scope in SCOPES if scope in words)
+
+
+def read_networks(text: str) -> str:
+    """Addresses or CIDR blocks, separated by spaces, commas or lines, as they are kept. Raises Invalid for what is none."""
+    found: list[Network] = []
+    for word in text.replace(",", " ").split():
+        try:
+            found.append(ip_network(word, strict=False))
+        except ValueError:
+            raise Invalid.field(
+                "allowed_networks", f"{word} is neither an IP address nor a block such as 192.0.2.0/24."
+            ) from None
+    if len(found) > MOST_NETWORKS:
+        raise Invalid.field("allowed_networks", f"Name at most {MOST_NETWORKS} addresses.")
+    return " ".join(dict.fromkeys(map(str, found)))
 
 
 def hash_secret(secret: str) -> bytes:
@@ -48,15 +96,36 @@ def hash_secret(secret: str) -> bytes:
 
 
 async def create_token(
-    runtime: Runtime, account_id: int, name: str, *, rate_limit_per_minute: int | None = None
+    runtime: Runtime,
+    account_id: int,
+    name: str,
+    *,
+    rate_limit_per_minute: int | None = None,
+    scopes: Collection[str] = ("send", "read"),
+    expires_at_ms: int | None = None,
+    allowed_networks: str = "",
 ) -> NewToken:
-    """Raises NotFound when there is no such account."""
+    """Raises NotFound when there is no such account, Invalid for scopes, an end or addresses that cannot be."""
     secret = new_secret()
+    at_ms = now_ms()
+    kept_scopes, kept_networks = read_scopes(scopes), read_networks(allowed_networks)
+    if expires_at_ms is not None and expires_at_ms <= at_ms:
+        raise Invalid.field("expires_at", "The token must end in the future.")
 
     async def work(tx: Tx) -> ApiToken:
         if await account_store.account_by_id(tx, account_id) is None:
             raise NotFound(f"There is no account {account_id}.")
-        return await store.add_token(tx, account_id, name, hash_secret(secret), rate_limit_per_minute, now_ms())
+        return await store.add_token(
+            tx,
+            account_id,
+            name,
+            hash_secret(secret),
+            rate_limit_per_minute,
+            at_ms,
+            scopes=kept_scopes,
+            expires_at_ms=expires_at_ms,
+            allowed_networks=kept_networks,
+        )
 
     token = await runtime.database.write(work)
     return NewToken(token, f"{token.id}|{secret}")
@@ -130,6 +199,8 @@ class TokenDesk:
             token = await store.token_by_id(tx, int(number))
             if token is None or token.revoked_at_ms is not None:
                 return None
+            if token.expires_at_ms is not None and token.expires_at_ms <= now_ms():
+                return None
             if not hmac.compare_digest(token.secret_sha256, presented):
                 return None
             account = await account_store.account_by_id(tx, token.account_id)
@@ -141,11 +212,18 @@ class TokenDesk:
         token, account, senders = found
         if account.suspended_at_ms is not None:
             raise Forbidden("This account is suspended.", code="account_suspended")
-        principal = Principal(token, account, {fold_sender(sender.name): sender for sender in senders})
+        principal = Principal(
+            token,
+            account,
+            {fold_sender(sender.name): sender for sender in senders},
+            frozenset(token.scopes.split()),
+            tuple(ip_network(block) for block in token.allowed_networks.split()),
+        )
         if len(self._known) >= MOST_CACHED:
             self._known.clear()
         if self._changes == changes_before:  # else what was read may be older than what was announced
-            self._known[text] = (time.monotonic() + CACHE_S, principal)
+            left_s = CACHE_S if token.expires_at_ms is None else (token.expires_at_ms - now_ms()) / 1000
+            self._known[text] = (time.monotonic() + min(CACHE_S, left_s), principal)
         self._used_at_ms[token.id] = now_ms()
         return principal
 

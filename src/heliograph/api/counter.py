@@ -54,9 +54,11 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 
 async def open_call(
-    counter: Counter, request: Request, flavour: str, captured: str, headers: list[tuple[bytes, bytes]]
+    counter: Counter, request: Request, flavour: str, captured: str, scope: str, headers: list[tuple[bytes, bytes]]
 ) -> Call:
-    """Read the parameters, recognise the token, count the request. Appends the header fields of the limit to `headers`.
+    """Read the parameters, recognise the token, check its scope, count the request.
+
+    Appends the header fields of the limit to `headers`.
 
     Raises what is wrong; 401 comes before any complaint about a field."""
     settings = counter.runtime.settings
@@ -66,6 +68,8 @@ async def open_call(
     if not text:
         raise Unauthenticated
     principal = counter.desk.recognise_known(text) or await counter.desk.recognise(text)
+    request.caller = principal
+    principal.check_may(scope, request.client_address(settings) if principal.networks else "")
     token = principal.token
     headers += counter.limits.take(token.id, token.rate_limit_per_minute)
     return Call(counter, request, flavour, principal, parameters, captured)

@@ -19,10 +19,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
     ),
     "unauthenticated": ErrorCode(
         401,
-        "There is no token, or it is unknown or revoked.",
+        "There is no token, or it is unknown, revoked or expired.",
         "Send `Authorization: Bearer <token>`, or `api_token` in the body for /api/http.",
     ),
     "forbidden": ErrorCode(403, "This is not allowed.", "Ask whoever runs this installation."),
+    "scope_missing": ErrorCode(403, "The token may not do this.", "Make a token with the scope that this needs."),
+    "address_not_allowed": ErrorCode(
+        403, "The token may not be used from this address.", "Call from an address on its list, or change the list."
+    ),
     "account_suspended": ErrorCode(403, "The account is suspended.", "Ask whoever runs this installation."),
     "sender_not_approved": ErrorCode(
         403, "The account has no sender of this name.", "Use a registered sender, or have this one registered."

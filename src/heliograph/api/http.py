@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from heliograph.accounts.tokens import Principal
 from heliograph.config import Settings
 from heliograph.core.ids import new_id, uid_of
 from heliograph.errors import BadRequest, Refused, TooLarge
@@ -46,7 +47,7 @@ class Answer:
 class Request:
     """One request. `path` has no doubled and no trailing slash; header names are lower case."""
 
-    __slots__ = ("_receive", "body", "headers", "method", "path", "query", "request_id", "scheme", "scope")
+    __slots__ = ("_receive", "body", "caller", "headers", "method", "path", "query", "request_id", "scheme", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -58,6 +59,7 @@ class Request:
         self.scheme: str = scope.get("scheme", "http")
         self.request_id = read_request_id(self.headers.get(b"x-request-id"))
         self.body = b""
+        self.caller: Principal | None = None  # once recognised
 
     def check_headers(self, most_bytes: int) -> None:
         """Raises Refused (431) when all headers together are larger than `most_bytes`."""
@@ -92,6 +94,13 @@ class Request:
             raise TooSlow("The request body did not arrive in time.") from None
         self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return self.body
+
+    def client_address(self, settings: Settings) -> str:
+        """The caller's IP address, '' where it is not known. Behind a trusted proxy: the one that the proxy saw."""
+        if settings.trust_forwarded and (forwarded := self.headers.get(b"x-forwarded-for")):
+            return forwarded.rsplit(b",", 1)[-1].strip().decode("latin-1")
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
 
     def public_base(self, settings: Settings) -> str:
         """The address by which the caller reached us, without a slash at its end."""

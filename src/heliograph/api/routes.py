@@ -43,6 +43,14 @@ PATTERNS: list[tuple[re.Pattern[str], Route]] = [
 ]
 
 
+READERS = frozenset({messages.list_messages, messages.view, messages.explain_message})
+
+
+def scope_of(handler: Handler) -> str:
+    """What a token must be allowed to do. What is not known to read only counts as sending."""
+    return "read" if handler in READERS else "send"
+
+
 def find_route(method: str, path: str) -> tuple[Handler, str, str]:
     """The handler, the flavour and the uid of the path. Raises NotFound or MethodNotAllowed."""
     route = LITERAL.get(path)

@@ -14,17 +14,23 @@ class ApiToken(Struct, frozen=True):
     created_at_ms: int
     last_used_at_ms: int | None
     revoked_at_ms: int | None
+    scopes: str = "send read"  # words with spaces between
+    expires_at_ms: int | None = None
+    allowed_networks: str = ""  # CIDR blocks with spaces between; "" = from anywhere
 
     def __repr__(self) -> str:
         return f"ApiToken(id={self.id}, account_id={self.account_id}, name={self.name!r})"
 
 
-TOKEN = "id, account_id, name, secret_sha256, rate_limit_per_minute, created_at_ms, last_used_at_ms, revoked_at_ms"
+TOKEN = (
+    "id, account_id, name, secret_sha256, rate_limit_per_minute, created_at_ms, last_used_at_ms, revoked_at_ms, scopes, "
+    "expires_at_ms, allowed_networks"
+)
 
 ADD_TOKEN = statement(
     "add_token",
-    "INSERT INTO api_token (account_id, name, secret_sha256, rate_limit_per_minute, created_at_ms) "
-    f"VALUES ($1, $2, $3, $4, $5) RETURNING {TOKEN}",
+    "INSERT INTO api_token (account_id, name, secret_sha256, rate_limit_per_minute, created_at_ms, scopes, expires_at_ms, "
+    f"allowed_networks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING {TOKEN}",
 )
 TOKEN_BY_ID = statement("token_by_id", f"SELECT {TOKEN} FROM api_token WHERE id = $1")
 TOKENS_OF_ACCOUNT = statement("tokens_of_account", f"SELECT {TOKEN} FROM api_token WHERE account_id = $1 ORDER BY id")
@@ -39,9 +45,19 @@ RECORD_TOKEN_USE = statement(
 
 
 async def add_token(
-    tx: Tx, account_id: int, name: str, secret_sha256: bytes, rate_limit_per_minute: int | None, now_ms: int
+    tx: Tx,
+    account_id: int,
+    name: str,
+    secret_sha256: bytes,
+    rate_limit_per_minute: int | None,
+    now_ms: int,
+    *,
+    scopes: str = "send read",
+    expires_at_ms: int | None = None,
+    allowed_networks: str = "",
 ) -> ApiToken:
-    rows = await tx.rows(ADD_TOKEN, account_id, name, secret_sha256, rate_limit_per_minute, now_ms)
+    bounds = (scopes, expires_at_ms, allowed_networks)
+    rows = await tx.rows(ADD_TOKEN, account_id, name, secret_sha256, rate_limit_per_minute, now_ms, *bounds)
     return ApiToken(*rows[0])
 
 
