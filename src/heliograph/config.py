@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -76,6 +77,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError("log_level is one of debug, info, warning and error.")
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://", "sqlite:")):
             raise SettingsError("database_url begins with postgresql:// (or is empty: SQLite in the data folder).")
+        try:
+            urlsplit(self.database_url)
+        except ValueError:
+            raise SettingsError("database_url cannot be read: is a part of it to be written with %xx?") from None
 
     @property
     def home_path(self) -> Path:

@@ -90,6 +90,11 @@ async def open_database(settings: Settings) -> Database:
             f"The database is at schema {found or 'none'}, this release needs {NEWEST}. Run `heliograph migrate`.",
             code="schema_mismatch",
         )
+    if settings.is_postgresql:
+        # Loaded here and not above: an installation on SQLite starts sooner without it.
+        from heliograph.store.postgresql import PostgresDatabase
+
+        return await PostgresDatabase.open(settings.database_url)
     return await SqliteDatabase.open(settings.sqlite_path)
 
 

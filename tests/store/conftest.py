@@ -1,17 +1,18 @@
 """A migrated, empty store for each test, on each engine."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from heliograph.config import Settings
+from heliograph.runtime import open_database
 from heliograph.store.engine import Database
 from heliograph.store.migrate import migrate
-from heliograph.store.sqlite import SqliteDatabase
+from tests.kit.postgres import Databases
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgresql")
 
 
 class Store:
@@ -22,7 +23,7 @@ class Store:
         self._opened: list[Database] = []
 
     async def open(self) -> Database:
-        opened = await SqliteDatabase.open(self.settings.sqlite_path)
+        opened = await open_database(self.settings)
         self._opened.append(opened)
         return opened
 
@@ -39,13 +40,30 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings.sqlite_path
 
 
+@pytest.fixture(scope="session")
+def migrated_name(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of an empty PostgreSQL database with this release's schema, emptied after each test."""
+    name = postgres.create()
+    migrate(Settings(home=str(tmp_path_factory.mktemp("migrated")), database_url=postgres.url_of(name)))
+    yield name
+    postgres.drop(name)
+
+
 @pytest.fixture(params=ENGINES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path) -> AsyncIterator[Store]:
-    settings = Settings(home=str(tmp_path))
-    shutil.copy(migrated_file, settings.sqlite_path)
-    made = Store(settings)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "sqlite":
+        settings = Settings(home=str(tmp_path))
+        shutil.copy(request.getfixturevalue("migrated_file"), settings.sqlite_path)
+        made = Store(settings)
+        yield made
+        await made.close()
+        return
+    postgres: Databases = request.getfixturevalue("postgres")
+    name: str = request.getfixturevalue("migrated_name")
+    made = Store(Settings(home=str(tmp_path), database_url=postgres.url_of(name)))
     yield made
     await made.close()
+    postgres.empty(name)
 
 
 @pytest.fixture

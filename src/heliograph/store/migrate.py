@@ -1,7 +1,8 @@
 """Bring a database's schema to what this release needs, or say what that would change."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 from msgspec import Struct
@@ -21,14 +22,17 @@ class Step(Struct, frozen=True):
     brings: str
 
 
-def sqlalchemy_url(settings: Settings) -> str:
-    if settings.is_postgresql:
-        return "postgresql+asyncpg://" + settings.database_url.split("://", 1)[1]
-    return f"sqlite:///{settings.sqlite_path}"
+T = TypeVar("T")
 
 
 async def current_revision(settings: Settings) -> str | None:
-    """The schema that the database has, or None where it has none yet. Cheap: asked at every start."""
+    """The schema that the database has, or None where it has none yet. Cheap: asked at every start.
+
+    Raises Unavailable where the server cannot be reached."""
+    if settings.is_postgresql:
+        from heliograph.store.migrate_postgresql import read_revision
+
+        return await read_revision(settings.database_url)
     if not settings.sqlite_path.exists():
         return None
     connection = apsw.Connection(str(settings.sqlite_path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -53,37 +57,61 @@ def script_config() -> "Config":
 
 
 def steps_ahead(settings: Settings) -> list[Step]:
-    """The changes that `migrate` would make, oldest first."""
+    """The changes that `migrate` would make, oldest first. Raises Unavailable where the server cannot be reached."""
+    return on_connection(settings, find_steps)
+
+
+def migrate(settings: Settings, to: str = "head") -> list[Step]:
+    """Apply what is ahead, up to a revision; returns it.
+
+    Raises Unavailable when the database is newer than this release, or in use so that a change has to wait too long."""
+    settings.home_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.is_postgresql:
+        settings.sqlite_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return on_connection(settings, lambda connection: apply_steps(connection, to), alone=True)
+
+
+def find_steps(connection: "sqlalchemy.Connection", to: str = "head") -> list[Step]:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
 
     scripts = ScriptDirectory.from_config(script_config())
-    with engine_of(settings).connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    ahead = [Step(s.revision, (s.doc or "").strip()) for s in scripts.iterate_revisions("head", current or "base")]
+    current = MigrationContext.configure(connection).get_current_revision()
+    try:
+        ahead = [Step(s.revision, (s.doc or "").strip()) for s in scripts.iterate_revisions(to, current or "base")]
+    except CommandError:
+        raise Unavailable(
+            f"The database is at schema {current}, which this release does not know. Run a newer release.",
+            code="schema_mismatch",
+        ) from None
     return ahead[::-1]
 
 
-def migrate(settings: Settings) -> list[Step]:
-    """Apply what is ahead; returns it. Raises Unavailable when the database is newer than this release."""
-    settings.home_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if settings.is_postgresql is False:
-        settings.sqlite_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ahead = steps_ahead(settings)
-    if ahead:
-        from alembic import command
+def apply_steps(connection: "sqlalchemy.Connection", to: str) -> list[Step]:
+    from alembic import command
 
+    ahead = find_steps(connection, to)
+    connection.rollback()
+    if ahead:
         config = script_config()
-        with engine_of(settings).connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+        connection.commit()
     return ahead
 
 
-def engine_of(settings: Settings) -> "sqlalchemy.Engine":
+# Connections
+
+
+def on_connection(settings: Settings, work: Callable[["sqlalchemy.Connection"], T], *, alone: bool = False) -> T:
+    """Run `work` on a connection of SQLAlchemy's, as Alembic wants it; `alone`: while no other node does so."""
+    if settings.is_postgresql:
+        from heliograph.store.migrate_postgresql import on_postgresql
+
+        return on_postgresql(settings.database_url, work, alone=alone)
     import sqlalchemy
 
-    if settings.is_postgresql:
-        raise Unavailable("PostgreSQL is not served by this release yet. Leave HELIOGRAPH_DATABASE_URL empty.")
-    return sqlalchemy.create_engine(sqlalchemy_url(settings), poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine(f"sqlite:///{settings.sqlite_path}", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        return work(connection)

@@ -1,0 +1,240 @@
+"""PostgreSQL in trouble: lost connections, a server that goes and comes, locks, and commits whose answer never came."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from heliograph.config import Settings
+from heliograph.errors import Unavailable
+from heliograph.store import accounts, messages, postgresql, postgresql_session
+from heliograph.store.engine import Tx, statement
+from heliograph.store.migrate import migrate
+from heliograph.store.notices import MISSED, pack
+from heliograph.store.postgresql import PostgresDatabase
+from tests.kit.postgres import Databases, PrivateServer
+from tests.kit.waiting import eventually
+from tests.kit.wire import Wire
+from tests.store.makers import NOON_MS, count, make_account, make_message, make_messages, new_message, write
+
+END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = $1"
+END_MYSELF = statement("end_myself", "SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateServer]:
+    """A server of this module's own, which may be killed."""
+    made = PrivateServer()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def url(server: PrivateServer, tmp_path: Path) -> Iterator[str]:
+    """A database with this release's schema."""
+    databases = Databases(server.url)
+    name = databases.create()
+    migrate(Settings(home=str(tmp_path), database_url=databases.url_of(name)))
+    yield databases.url_of(name)
+    databases.drop(name)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[PostgresDatabase]:
+    opened = await PostgresDatabase.open(url)
+    yield opened
+    await opened.close()
+
+
+async def end_all_sessions(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.fetch(END_OTHERS, url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1])
+    await connection.close()
+
+
+async def test_sessions_ended(database: PostgresDatabase, url: str) -> None:
+    """After the server ended every session, the next reads and writes pass as if nothing had happened."""
+    for turn in range(3):
+        await asyncio.gather(*(make_account(database, f"{turn} {n}") for n in range(10)))
+        await end_all_sessions(url)
+    assert len(await database.read(accounts.all_accounts)) == 30
+
+
+async def test_lost_in_mid_work(database: PostgresDatabase) -> None:
+    """A work whose connection breaks half-way runs once more on another, and is kept once."""
+    turns = []
+
+    async def work(tx: Tx) -> int:
+        account = await accounts.add_account(tx, "Acme", "UTC", None, NOON_MS)
+        turns.append(account.id)
+        if len(turns) == 1:
+            await tx.rows(END_MYSELF)
+        return account.id
+
+    assert await database.write(work) == turns[1]
+    assert [account.id for account in await database.read(accounts.all_accounts)] == turns[1:]
+
+
+async def test_server_goes_and_comes(database: PostgresDatabase, server: PrivateServer) -> None:
+    """While the server is down: 503 at once, nothing stored. Once it is back: reads, writes and wake-ups work again."""
+    heard: list[str] = []
+    stop = database.listen(heard.append)
+    account = await make_account(database)
+    await hears(database, heard)
+    heard.clear()
+    server.stop()
+    try:
+        for call in (make_account(database, "Gone"), database.read(accounts.all_accounts)):
+            with pytest.raises(Unavailable) as refused:
+                await call
+            assert (refused.value.code, refused.value.http_status) == ("storage_unavailable", 503)
+            assert refused.value.retry_after_s
+    finally:
+        server.start()
+    assert await database.read(accounts.all_accounts) == [account]
+    await hears(database, heard)
+    assert set(MISSED) <= set(heard), "what may have been missed is told"
+    stop()
+
+
+async def hears(database: PostgresDatabase, heard: list[str]) -> None:
+    async def look() -> bool:
+        database.announce("hello")
+        return "hello" in heard
+
+    await eventually(look, every_s=0.05)
+
+
+async def test_locked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that somebody keeps locked: 503 with a time to come back; the neighbours in the group are stored."""
+    monkeypatch.setitem(postgresql_session.SESSION, "lock_timeout", "200")
+    database = await PostgresDatabase.open(url)
+    holder = await asyncpg.connect(url)
+    try:
+        account, other = await make_account(database), await make_account(database)
+        await make_message(database, account.id)
+        async with holder.transaction():
+            await holder.execute("SELECT * FROM message_count WHERE account_id = $1 FOR UPDATE", account.id)
+            results = await asyncio.gather(
+                make_message(database, account.id), make_message(database, other.id), return_exceptions=True
+            )
+        assert isinstance(results[0], Unavailable)
+        assert (results[0].code, results[0].retry_after_s) == ("storage_busy", 1)
+        assert not isinstance(results[1], BaseException)
+        await make_message(database, account.id)
+        assert await count(database, "message") == 3
+    finally:
+        await holder.close()
+        await database.close()
+
+
+async def test_group_commit(database: PostgresDatabase) -> None:
+    """Five hundred writes at once share a few commits."""
+    await asyncio.gather(*(make_account(database, str(place)) for place in range(500)))
+    transactions = statement("transactions", "SELECT count(DISTINCT xmin::text) FROM account")
+    rows = await database.read(lambda tx: tx.rows(transactions))
+    assert await count(database, "account") == 500
+    assert rows[0][0] < 50
+
+
+async def test_opposite_orders(url: str) -> None:
+    """Two nodes that change the same rows in opposite orders do not end in an error: the server's victim tries again."""
+    nodes = [await PostgresDatabase.open(url) for _ in range(2)]
+    account = await make_account(nodes[0])
+    made = await make_messages(nodes[0], [new_message(account.id) for _ in range(20)])
+
+    async def change(node: PostgresDatabase, turn: int, *, backwards: bool) -> None:
+        rows = [(account.id, one.id, f"carrier {turn}") for one in (made[::-1] if backwards else made)]
+        await node.write(lambda tx: messages.record_sent(tx, rows, NOON_MS + turn))
+
+    for turn in range(20):
+        await asyncio.gather(change(nodes[0], turn, backwards=False), change(nodes[1], turn, backwards=True))
+    for node in nodes:
+        await node.close()
+
+
+async def test_nul(database: PostgresDatabase) -> None:
+    """A NUL, which PostgreSQL keeps in no text, becomes U+FFFD; the other works of the group are stored as they are."""
+    account = await make_account(database)
+    texts = ["one", "t\x00wo", "thr\ufffdee"]
+    made = await asyncio.gather(*(make_message(database, account.id, text=text) for text in texts))
+    kept = [await database.read(lambda tx, one=one: messages.message_by_id(tx, account.id, one.id)) for one in made]  # type: ignore[misc]
+    assert [one.text for one in kept if one] == ["one", "t\ufffdwo", "thr\ufffdee"]
+
+
+async def test_refused_at_the_door(url: str) -> None:
+    """A database that is not there, or a server that is not there, is refused with a sentence."""
+    for bad in (url.replace("heliograph_test", "nowhere"), "postgresql://h/x?host=/nowhere"):
+        with pytest.raises(Unavailable) as refused:
+            await PostgresDatabase.open(bad)
+        assert refused.value.code in {"storage_refused", "storage_unavailable"}
+
+
+async def test_clock_of_the_server(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are measured by the server's clock: a node whose own clock is an hour off tells the same time."""
+    real = time.time() * 1000
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert abs(await database.server_now_ms() - real) < 5_000
+
+
+# A commit whose answer never came
+
+
+@contextlib.asynccontextmanager
+async def through_a_wire(server: PrivateServer, url: str) -> AsyncIterator[tuple[Wire, PostgresDatabase]]:
+    socket = str(server.folder / ".s.PGSQL.5432")
+    async with Wire(lambda: asyncio.open_unix_connection(socket)) as wire:
+        name = url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
+        database = await PostgresDatabase.open(f"postgresql://heliograph@127.0.0.1:{wire.port}/{name}?sslmode=disable")
+        try:
+            yield wire, database
+        finally:
+            await database.close()
+
+
+async def test_answer_lost(server: PrivateServer, url: str) -> None:
+    """The server committed and its answer was lost: we ask what became of it; the caller hears yes, and nothing is twice."""
+    async with through_a_wire(server, url) as (wire, database):
+        for turn in range(3):
+            wire.cut_after = b"COMMIT"
+            account = await make_account(database, f"Acme {turn}")
+            assert not wire.armed
+            assert account.name == f"Acme {turn}"
+        assert await count(database, "account") == 3
+
+
+async def test_commit_lost(server: PrivateServer, url: str) -> None:
+    """The commit never arrived: the work runs again, and is kept once."""
+    async with through_a_wire(server, url) as (wire, database):
+        wire.cut_before = b"COMMIT"
+        await asyncio.gather(*(make_account(database, str(place)) for place in range(5)))
+        assert not wire.armed
+        assert await count(database, "account") == 5
+
+
+async def test_nobody_knows(server: PrivateServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer was lost and nobody can be asked: the caller is told that it is not known, not that nothing was stored."""
+    monkeypatch.setattr(postgresql, "ASK_ABOUT_COMMIT_S", 0.3)
+    async with through_a_wire(server, url) as (wire, database):
+        wire.cut_after, wire.stay_cut = b"COMMIT", True
+        with pytest.raises(Unavailable) as refused:
+            await make_account(database)
+        assert refused.value.code == "storage_unsure"
+        assert "Nothing was stored" not in refused.value.message
+        wire.mend()
+        await write(database, accounts.all_accounts)
+
+
+def test_pack() -> None:
+    """Topics share payloads of less than 8000 bytes; none is lost or cut."""
+    topics = [f"inbound:{place:020}" for place in range(2000)]
+    payloads = pack(topics)
+    assert "\n".join(payloads).split("\n") == topics
+    assert max(len(payload) for payload in payloads) < 8000
+    assert len(payloads) < 10
+    assert pack([]) == []
