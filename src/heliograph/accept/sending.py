@@ -51,9 +51,11 @@ def prepare_send(
     request: SendRequest,
     settings: Settings,
     now_ms: int,
-    token_id: int,
+    origin: Mapping[str, int],
 ) -> Prepared:
-    """Raises Invalid with every field at fault, or Forbidden for a sender that the account does not have."""
+    """`origin`: who asks, {"token_id": …} or {"user_id": …}; it is kept with the message.
+
+    Raises Invalid with every field at fault, or Forbidden for a sender that the account does not have."""
     errors: dict[str, list[str]] = {}
     good, refused = check_recipients(account, request, settings, errors)
     name = check_sender_name(account, request, errors)
@@ -64,7 +66,7 @@ def prepare_send(
         raise Invalid(errors)
     sender = find_sender(senders, name)
     media_url, text = request.media_url, request.message or ""
-    details = {"token_id": token_id}
+    details: dict[str, object] = dict(origin)
     common: dict[str, Any] = {
         "account_id": account.id,
         "direction": "outgoing",

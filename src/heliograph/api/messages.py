@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from heliograph.accept.cancelling import TOO_LATE, cancel_message
 from heliograph.accept.sending import Prepared, SendRequest, prepare_send
 from heliograph.accept.storing import Entry
 from heliograph.api.counter import NO_STORE, Call, idempotency_key, replayed, success
@@ -29,7 +30,6 @@ QUEUED = "Your message was successfully queued"
 QUEUED_MANY = "Your {} messages were successfully queued"
 SCHEDULED = "Your message was successfully scheduled"
 UNKNOWN_UID = "SMS Info not found"
-TOO_LATE = "It is too late to cancel this message: it has left or is leaving right now."
 
 
 # Send
@@ -41,7 +41,8 @@ async def send(call: Call) -> Answer:
     request = read_send_request(call)
     key = idempotency_key(call)
     principal = call.principal
-    prepared = prepare_send(principal.account, principal.senders, request, settings, now_ms(), principal.token.id)
+    origin = {"token_id": principal.token.id}
+    prepared = prepare_send(principal.account, principal.senders, request, settings, now_ms(), origin)
     answer = render_sent(prepared)
     kept = await call.counter.acceptor.store(Entry(prepared.messages, 200, answer, key))
     if kept is not None and key is not None:
@@ -248,20 +249,7 @@ async def cancel(call: Call) -> Answer:
         at_ms = now_ms()
         if key is not None and (kept := await kept_answer(tx, account_id, key.key_sha256, at_ms - keep_ms)):
             return kept, False, b""
-        done = await send_store.cancel_send(tx, account_id, message.id, at_ms)
-        current = await store.message_by_id(tx, account_id, message.id)
-        assert current is not None
-        cancelled = done or current.state == State.CANCELLED
-        if done:
-            event = Event(
-                account_id=account_id,
-                message_id=message.id,
-                name="cancelled",
-                at_ms=at_ms,
-                source="customer",
-                sentence="You cancelled it before it left.",
-            )
-            await store.add_events(tx, [event])
+        cancelled, current = await cancel_message(tx, account_id, message.id, at_ms)
         answer = render_success({**view_message(facts_of(current)), "result": "cancelled"}, "The message was cancelled")
         if cancelled and key is not None:
             kept = KeptAnswer(key.request_sha256, 200, answer)

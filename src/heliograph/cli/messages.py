@@ -21,7 +21,7 @@ from heliograph.store import sends as send_store
 from heliograph.store.engine import Tx
 from heliograph.store.messages import Message
 
-BY_COMMAND = 0  # the token id of messages that no token sent
+BY_COMMAND = {"token_id": 0}  # no token sent these messages
 
 
 @click.group()
