@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from heliograph.config import Settings
+from heliograph.core.ids import now_ms
 from heliograph.errors import Unavailable
 from heliograph.store import accounts, messages, postgresql, postgresql_session
 from heliograph.store.engine import Tx, statement
@@ -175,11 +176,14 @@ async def test_refused_at_the_door(url: str) -> None:
 
 
 async def test_clock_of_the_server(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases are measured by the server's clock: a node whose own clock is an hour off tells the same time."""
+    """Everything is timed by the server's clock: a node whose own clock is years off tells the same time."""
     real = time.time() * 1000
     monkeypatch.setattr(time, "time", lambda: 0.0)
     monkeypatch.setattr(time, "time_ns", lambda: 0)
     assert abs(await database.server_now_ms() - real) < 5_000
+    assert abs(now_ms() - real) < 5_000
+    await database.close()
+    assert now_ms() == 0, "who has no such database tells its own"
 
 
 # A commit whose answer never came

@@ -52,6 +52,26 @@ def new_secret(length_bytes: int = 32) -> str:
     return secrets.token_urlsafe(length_bytes)
 
 
+class Clock:
+    """Where now_ms() takes the time from: a moment of a clock that nodes share, and our monotonic time of that moment."""
+
+    followed: tuple[int, int] | None = None  # ms since 1970, ns
+
+
 def now_ms() -> int:
-    """Milliseconds since 1970 UTC by this machine's clock."""
-    return time.time_ns() // 1_000_000
+    """Milliseconds since 1970 UTC: by the database server's clock where nodes share one, else by this machine's."""
+    if Clock.followed is None:
+        return time.time_ns() // 1_000_000
+    then_ms, then_ns = Clock.followed
+    return then_ms + (time.monotonic_ns() - then_ns) // 1_000_000
+
+
+def follow_clock(then_ms: int, then_ns: int) -> None:
+    """From now on this process tells the time of a clock that said `then_ms` at our monotonic time `then_ns`.
+
+    Leases, due times and ages are then the same on every node, however wrong its own clock is."""
+    Clock.followed = (then_ms, then_ns)
+
+
+def follow_own_clock() -> None:
+    Clock.followed = None

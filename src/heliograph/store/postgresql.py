@@ -6,6 +6,7 @@ Durability is the server's: fsync and synchronous_commit stay as its operator se
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
+from heliograph.core.ids import follow_clock, follow_own_clock, now_ms
 from heliograph.errors import Unavailable
 from heliograph.store.engine import Row, Statement, Tx, Work, statement
 from heliograph.store.notices import Notices
@@ -31,7 +33,7 @@ MAX_WORKS_PER_COMMIT = 256
 MAX_WAITING = 20_000  # works; beyond it the database is slower than the demand
 TRIES = 5  # of a transaction that meets others
 COPY_FROM = 8  # rows; from here on COPY costs less than it saves
-CLOCK_TRUSTED_S = 5.0  # how long one look at the server's clock is carried on with ours
+READ_CLOCK_EVERY_S = 5.0  # meanwhile our monotonic clock carries on
 ASK_ABOUT_COMMIT_S = 20.0  # how long we try to learn what became of a commit
 
 READ_ONLY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -170,7 +172,8 @@ class PostgresDatabase:
         self._reads = Lanes(self._read_one, count=READ_LANES, most_at_once=1)
         self._notices = Notices(lambda: connect(url), self._notify)
         self._closed = False
-        self._clock: tuple[float, int] | None = None  # when we looked (monotonic, seconds), and what it said (ms)
+        self._clock_read_at_s: float | None = None  # monotonic
+        self._keeping_clock: asyncio.Task[None] | None = None
         self._last_now_ms = 0
 
     @classmethod
@@ -186,6 +189,8 @@ class PostgresDatabase:
             await database.close()
             raise explain(error) from error
         database._idle.append(connection)
+        await database._read_clock()
+        database._keeping_clock = asyncio.create_task(database._keep_clock(), name="keep-clock")
         return database
 
     # Connections: as many as there is work under way, kept for the next
@@ -212,7 +217,7 @@ class PostgresDatabase:
         # The others are as good as lost too: find out by connecting anew, perhaps to a new primary with its own clock.
         while self._idle:
             self._idle.pop().terminate()
-        self._clock = None
+        self._clock_read_at_s = None
         return True
 
     # Giving work to the lanes
@@ -353,18 +358,31 @@ class PostgresDatabase:
         self._idle.append(connection)
 
     async def server_now_ms(self) -> int:
-        if self._clock is None or time.monotonic() - self._clock[0] > CLOCK_TRUSTED_S:
-            before_s = time.monotonic()
-            said_ms = await self._reads.add(read_clock)
-            self._clock = ((before_s + time.monotonic()) / 2, said_ms)
-        looked_at_s, said_ms = self._clock
-        self._last_now_ms = max(self._last_now_ms, said_ms + int((time.monotonic() - looked_at_s) * 1000))
+        if self._clock_read_at_s is None or time.monotonic() - self._clock_read_at_s > 2 * READ_CLOCK_EVERY_S:
+            await self._read_clock()
+        self._last_now_ms = max(self._last_now_ms, now_ms())
         return self._last_now_ms
+
+    async def _read_clock(self) -> None:
+        """What the server said is set to the middle of the time that it took to ask."""
+        before_ns = time.monotonic_ns()
+        said_ms = await self.read(read_clock)
+        follow_clock(said_ms, (before_ns + time.monotonic_ns()) // 2)
+        self._clock_read_at_s = time.monotonic()
+
+    async def _keep_clock(self) -> None:
+        while True:
+            await asyncio.sleep(READ_CLOCK_EVERY_S)
+            with contextlib.suppress(Unavailable):
+                await self._read_clock()
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        if self._keeping_clock is not None:
+            self._keeping_clock.cancel()
+            follow_own_clock()
         await self._writes.drain()
         await self._reads.drain()
         await self._notices.close()
