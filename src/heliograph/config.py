@@ -61,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     send_timeout_s: Seconds = 30.0  # a carrier that has not answered by then leaves the outcome unknown
     connect_timeout_s: Seconds = 10.0  # to reach the carrier; nothing has been sent by then
     dispatch_lease_s: Positive = 90  # a claim lasts so long; longer than send_timeout_s
+    number_lease_s: Positive = 10  # a dispatcher that is silent for so long loses its numbers to the others
     max_in_flight: Positive = 128  # requests to carriers at the same time, per dispatcher
     number_pace_per_s: Positive = 80  # for numbers whose throughput the carrier has not told us
     shutdown_grace_s: Seconds = 15.0  # what is in flight may take so long when we are asked to stop

@@ -64,6 +64,13 @@ class Program:
         assert self.process is not None
         self.process.wait()
 
+    def pause(self) -> None:
+        """SIGSTOP: it stands still and holds all that it has."""
+        self.send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.send(signal.SIGCONT)
+
     def stop(self, within_s: float = 30.0) -> int:
         """SIGTERM; the exit code."""
         if not self.alive():

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -26,8 +27,7 @@ from heliograph.store.messages import Event
 
 log = structlog.get_logger(__name__)
 
-OWN_EVERY_S = 4.0
-OWN_FOR_MS = 15_000
+BEATS_PER_LEASE = 4  # how often the lease of our numbers is renewed within its time
 PROBE_EVERY_S = 300.0  # how often a held number is asked whether it may send again
 # A template that the carrier stopped is tried again after so long: one message shows whether it is good again, and is refused
 # as it would have been anyway if it is not. Pauses last hours (whatsapp-cloud-api.md §9), and not every end of one is told.
@@ -46,6 +46,7 @@ class Dispatcher:
         self._database = runtime.database
         self._channel = channel
         self._alone = alone
+        self._lease_s = runtime.settings.number_lease_s
         self.owner = new_id()
         self.loops: dict[int, NumberLoop] = {}
         self._slots = asyncio.Semaphore(runtime.settings.max_in_flight)
@@ -103,7 +104,7 @@ class Dispatcher:
     async def _keep_owning(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(OWN_EVERY_S):
+                async with asyncio.timeout(self._lease_s / BEATS_PER_LEASE):
                     await self._look.wait()
             self._look.clear()
             try:
@@ -115,12 +116,13 @@ class Dispatcher:
                 log.exception("owning_failed")
 
     async def _own(self) -> None:
+        owned_until_s = time.monotonic() + self._lease_s
         at_ms = await self._database.server_now_ms()
 
         async def work(tx: Tx) -> list[ConnectionRow]:
             await connection_store.release_lapsed_holds(tx, at_ms)
             await connection_store.release_lapsed_template_holds(tx, at_ms - TEMPLATE_HOLD_MS)
-            return await connection_store.own_connections(tx, self.owner, at_ms, at_ms + OWN_FOR_MS)
+            return await connection_store.own_connections(tx, self.owner, at_ms, at_ms + self._lease_s * 1000)
 
         rows = {row.id: row for row in await self._database.write(work)}
         for lost in set(self.loops) - set(rows):
@@ -128,6 +130,8 @@ class Dispatcher:
             await self.loops.pop(lost).stop(0.0)
         for row in rows.values():
             self._run_number(row)
+        for loop in self.loops.values():
+            loop.keep_until(owned_until_s)
 
     def _run_number(self, row: ConnectionRow) -> None:
         try:
@@ -148,12 +152,14 @@ class Dispatcher:
             connection=connection,
             owner=self.owner,
             lease_ms=settings.dispatch_lease_s * 1000,
+            send_within_s=settings.dispatch_lease_s - settings.send_timeout_s - settings.connect_timeout_s,
             slots=self._slots,
             outcomes=self._outcomes,
             most_in_flight=settings.max_in_flight,
         )
         self.loops[row.id] = loop
         loop.start()
+        log.info("number_owned", connection_id=row.id)
 
     # What the dead left
 
@@ -172,12 +178,12 @@ class Dispatcher:
             log.warning("lapsed_claims_settled", count=settled)
 
     async def _settle_some(self, tx: Tx, at_ms: int) -> int:
-        found = await queues.lapsed(tx, queues.SENDS, at_ms, 500)
+        found = await queues.take_lapsed(tx, queues.SENDS, at_ms, 500)
         for account_id, message_id, connection_id, _lane, _due_at_ms, attempts, _owner in found:
             await self._settle_send(tx, account_id, message_id, connection_id, attempts, at_ms)
         total = len(found)
         for queue in (queues.CALLBACKS, queues.ERRANDS):
-            keys = await queues.lapsed(tx, queue, at_ms, 500)
+            keys = await queues.take_lapsed(tx, queue, at_ms, 500)
             # Applying a callback twice changes nothing, and an errand may be run twice: they are simply due again.
             await queues.give_back(tx, queue, [tuple(row[: len(queue.keys)]) for row in keys], at_ms)
             total += len(keys)

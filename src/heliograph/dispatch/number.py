@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Coroutine
 
 import structlog
@@ -25,9 +27,17 @@ from heliograph.store.sends import LANES, DueSend
 
 log = structlog.get_logger(__name__)
 
+OWNERSHIP_LOOK_S = 0.5  # how often a number whose lease has run out looks whether it was renewed
 LOOK_EVERY_S = 5.0  # wake-ups are hints; this is how long a lost one may delay a message
 MOST_CLAIMED = 200
 BULK_SHARE = 0.1  # of each claim is left to bulk, so that it moves even while single messages never end
+
+
+TOO_LATE = SendOutcome(
+    verdict=Verdict.SLOW,
+    code="claim_too_old",
+    sentence="This node stood still between the claim and the request, so nothing left; the message is tried again.",
+)
 
 
 class Claimed(Struct, frozen=True):
@@ -50,6 +60,7 @@ class NumberLoop:
         connection: Connection,
         owner: bytes,
         lease_ms: int,
+        send_within_s: float,
         slots: asyncio.Semaphore,
         outcomes: Batcher[Attempt, None],
         most_in_flight: int,
@@ -60,6 +71,8 @@ class NumberLoop:
         self._connection = connection
         self._owner = owner
         self._lease_ms = lease_ms
+        self._send_within_s = send_within_s
+        self._owned_until_s = math.inf
         self._slots = slots
         self._outcomes = outcomes
         self._most_in_flight = most_in_flight
@@ -82,6 +95,10 @@ class NumberLoop:
         self._row, self._connection = row, connection
         self._pace.set_limit(row.pace_per_s)
         self._woken.set()
+
+    def keep_until(self, monotonic_s: float) -> None:
+        """The number is ours until then, unless that is put off again: so that two nodes never keep one number's pace."""
+        self._owned_until_s = monotonic_s
 
     @property
     def row(self) -> ConnectionRow:
@@ -122,6 +139,9 @@ class NumberLoop:
         if self._row.hold_code is not None:
             await self._sleep(LOOK_EVERY_S)
             return
+        if time.monotonic() >= self._owned_until_s:
+            await self._sleep(OWNERSHIP_LOOK_S)
+            return
         if (wait_s := self._pace.wait_s(backlog=self._backlog)) > 0:
             await asyncio.sleep(wait_s)
             return
@@ -131,12 +151,13 @@ class NumberLoop:
             return
         self._woken.clear()
         limit = min(free, self._pace.available(), MOST_CLAIMED)
+        send_until_s = time.monotonic() + self._send_within_s
         claimed = await self._claim(limit)
         self._backlog = len(claimed.attempts) == limit
         for send, sender, outgoing in claimed.attempts:
             self._pace.take(1)
             self._pairs.take(send.person)
-            self._begin(self._attempt(send, sender, outgoing))
+            self._begin(self._attempt(send, sender, outgoing, send_until_s))
         for send, sender, outgoing, outcome in claimed.refused:
             self._begin(self._hand_over(send, sender, outgoing, outcome))
         if not claimed.attempts and not claimed.refused:
@@ -211,8 +232,12 @@ class NumberLoop:
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
 
-    async def _attempt(self, send: DueSend, sender: Sender | None, outgoing: Outgoing) -> None:
+    async def _attempt(self, send: DueSend, sender: Sender | None, outgoing: Outgoing, send_until_s: float) -> None:
         async with self._slots:
+            if time.monotonic() > send_until_s:
+                # This process stood still. Others may think the attempt over: what leaves now could be the second.
+                await self._hand_over(send, sender, outgoing, TOO_LATE)
+                return
             outcome = await self._channel.send(self._connection, outgoing)
         self._learn(send, outcome)
         await self._hand_over(send, sender, outgoing, outcome)

@@ -96,6 +96,7 @@ def can_go_as_template(attempt: Attempt) -> bool:
 async def record_attempts(tx: Tx, owner: bytes, attempts: list[Attempt]) -> None:
     """Write what came of attempts: evidence, states, queue. A message whose lease we lost still gets its evidence."""
     at_ms = now_ms()
+    await message_store.lock_messages(tx, [(a.send.account_id, a.send.message_id) for a in attempts])
     sent = [
         (a.send.account_id, a.send.message_id, a.outcome.carrier_message_id)
         for a in attempts

@@ -5,16 +5,19 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
+from msgspec import Struct
 
-from heliograph.channels.contract import CallbackEvent
+from heliograph.channels.contract import CallbackEvent, StatusReport
 from heliograph.channels.whatsapp.callback import parse_callback
 from heliograph.core.ids import now_ms, uid_of
+from heliograph.core.references import read_reference
 from heliograph.errors import BadRequest, Unavailable
 from heliograph.runtime import Runtime
 from heliograph.status.applying import apply_event
 from heliograph.store import callbacks as store
 from heliograph.store import connections as connection_store
 from heliograph.store import idempotency, queues
+from heliograph.store import messages as message_store
 from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Tx
 
@@ -31,6 +34,22 @@ UNREADABLE = "It is not JSON."
 BROKEN = "It could not be applied; the log says why."
 
 Applied = list[tuple[queues.Key, int | None, str | None]]  # key, when to try again (ms), trouble
+
+
+class Read(Struct, frozen=True):
+    """A claimed callback and what it tells; `callback` is None where it was dropped since."""
+
+    key: queues.Key
+    attempts: int
+    callback: store.Callback | None
+    events: list[CallbackEvent]
+    trouble: str | None
+
+
+def messages_of(events: list[CallbackEvent]) -> list[tuple[int, bytes]]:
+    """Account and id of the messages that events speak of, as far as they carry a reference of ours."""
+    found = [read_reference(event.reference) for event in events if isinstance(event, StatusReport)]
+    return [(one.account_id, one.message_id) for one in found if one is not None]
 
 
 class Applier:
@@ -97,7 +116,10 @@ class Applier:
     async def _claim_and_apply(self, tx: Tx, limit: int) -> int:
         at_ms = now_ms()
         rows = await queues.claim_due(tx, queues.CALLBACKS, self._owner, at_ms + LEASE_MS, at_ms, limit)
-        await self._finish(tx, [await self._apply(tx, row, at_ms) for row in rows])
+        read = [await self._read(tx, row) for row in rows]
+        # Before the first change: whoever records the outcomes of these messages right now takes them in the same order.
+        await message_store.lock_messages(tx, [key for one in read for key in messages_of(one.events)])
+        await self._finish(tx, [await self._apply(tx, one, at_ms) for one in read])
         return len(rows)
 
     async def _one_by_one(self) -> int:
@@ -108,7 +130,7 @@ class Applier:
         for row in rows:
 
             async def work(tx: Tx, row: queues.Key = row) -> None:
-                await self._finish(tx, [await self._apply(tx, row, at_ms)])
+                await self._finish(tx, [await self._apply(tx, await self._read(tx, row), at_ms)])
 
             try:
                 await self._database.write(work)
@@ -120,19 +142,24 @@ class Applier:
                 await self._database.write(lambda tx, dead=dead: self._finish(tx, dead))  # type: ignore[misc]
         return len(rows)
 
-    async def _apply(self, tx: Tx, row: queues.Key, at_ms: int) -> tuple[queues.Key, int | None, str | None]:
+    async def _read(self, tx: Tx, row: queues.Key) -> Read:
         account_id, callback_id, _due_at_ms, attempts = row
         key = (account_id, callback_id)
         callback = await store.callback_by_id(tx, account_id, callback_id)
         if callback is None:
-            return key, None, None
+            return Read(key, attempts, None, [], None)
         try:
-            events: list[CallbackEvent] = parse_callback(callback.body)
+            return Read(key, attempts, callback, parse_callback(callback.body), None)
         except BadRequest:
-            return key, None, UNREADABLE
+            return Read(key, attempts, callback, [], UNREADABLE)
+
+    async def _apply(self, tx: Tx, read: Read, at_ms: int) -> tuple[queues.Key, int | None, str | None]:
+        key, callback, attempts = read.key, read.callback, read.attempts
+        if callback is None or read.trouble is not None:
+            return key, None, read.trouble
         numbers = await self._numbers(tx, callback)
         unknown = 0
-        for event in events:
+        for event in read.events:
             if not await apply_event(tx, numbers, event, callback.received_at_ms):
                 unknown += 1
         if not unknown:

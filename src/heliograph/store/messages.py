@@ -123,6 +123,12 @@ OWE_SEND = statement(
     "INSERT INTO send_due (account_id, message_id, connection_id, lane, due_at_ms) VALUES ($1, $2, $3, $4, $5)",
 )
 MESSAGE_BY_ID = statement("message_by_id", f"SELECT {MESSAGE} FROM message WHERE account_id = $1 AND id = $2")
+LOCK_MESSAGE = statement(
+    "lock_message",
+    "",
+    sqlite="SELECT $1, $2",
+    postgresql="SELECT 1 FROM message WHERE account_id = $1 AND id = $2 FOR UPDATE",
+)
 MESSAGE_BY_CARRIER_ID = statement(
     "message_by_carrier_id",
     f"SELECT {MESSAGE} FROM message WHERE account_id = $1 AND carrier_message_key = $2 AND carrier_message_id = $3",
@@ -221,6 +227,12 @@ async def add_messages(tx: Tx, messages: Sequence[NewMessage]) -> None:
 async def message_by_id(tx: Tx, account_id: int, message_id: bytes) -> Message | None:
     row = await tx.row(MESSAGE_BY_ID, account_id, message_id)
     return Message(*row) if row else None
+
+
+async def lock_messages(tx: Tx, keys: Iterable[tuple[int, bytes]]) -> None:
+    """(account_id, message_id): nobody else changes them until this transaction ends. Taken in one order, so that two who
+    change the same messages cannot wait for each other. On SQLite a transaction is alone anyway."""
+    await tx.run_many(LOCK_MESSAGE, sorted(set(keys)))
 
 
 async def message_by_carrier_id(tx: Tx, account_id: int, carrier_message_id: str) -> Message | None:

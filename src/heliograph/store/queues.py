@@ -20,6 +20,7 @@ class Queue(Struct, frozen=True):
     finish: Statement
     postpone: Statement
     lapsed: Statement
+    take_lapsed: Statement
     release_owner: Statement
     lapse_others: Statement
     next_due: Statement
@@ -32,15 +33,21 @@ def make_queue(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> Q
     where_key = " AND ".join(f"{name} = ${place}" for place, name in enumerate(keys, start=1))
     after = len(keys) + 1
     due = f"SELECT {key} FROM {table} WHERE owner IS NULL AND due_at_ms <= $3 ORDER BY due_at_ms LIMIT $4"
-    claim = f"UPDATE {table} SET owner = $1, lease_until_ms = $2, attempts = attempts + 1 WHERE ({key}) IN ({{}}) "
-    returning = f"RETURNING {', '.join((*keys, *columns))}, attempts"
+    claim = f"UPDATE {table} SET owner = $1, lease_until_ms = $2, attempts = {table}.attempts + 1"
+    returning = f"RETURNING {', '.join(f'{table}.{name}' for name in (*keys, *columns))}, {table}.attempts"
+    lapsed = (
+        f"SELECT {', '.join((*keys, *columns))}, attempts, owner FROM {table} "
+        "WHERE owner IS NOT NULL AND lease_until_ms < $1 ORDER BY lease_until_ms LIMIT $2"
+    )
     return Queue(
         table,
         keys,
         claim_due=statement(
             f"claim_{table}",
-            claim.format(due) + returning,
-            postgresql=claim.format(due + " FOR UPDATE SKIP LOCKED") + returning,
+            f"{claim} WHERE ({key}) IN ({due}) {returning}",
+            # Materialized, so that what is locked is looked for once, whatever the plan.
+            postgresql=f"WITH due AS MATERIALIZED ({due} FOR UPDATE SKIP LOCKED) {claim} FROM due "
+            f"WHERE {' AND '.join(f'{table}.{name} = due.{name}' for name in keys)} {returning}",
         ),
         finish=statement(f"finish_{table}", f"DELETE FROM {table} WHERE {where_key} AND owner = ${after}"),
         postpone=statement(
@@ -48,11 +55,8 @@ def make_queue(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> Q
             f"UPDATE {table} SET owner = NULL, lease_until_ms = NULL, due_at_ms = ${after + 1} "
             f"WHERE {where_key} AND owner = ${after}",
         ),
-        lapsed=statement(
-            f"lapsed_{table}",
-            f"SELECT {', '.join((*keys, *columns))}, attempts, owner FROM {table} "
-            "WHERE owner IS NOT NULL AND lease_until_ms < $1 ORDER BY lease_until_ms LIMIT $2",
-        ),
+        lapsed=statement(f"lapsed_{table}", lapsed),
+        take_lapsed=statement(f"take_lapsed_{table}", lapsed, postgresql=f"{lapsed} FOR UPDATE SKIP LOCKED"),
         release_owner=statement(
             f"release_{table}", f"UPDATE {table} SET owner = NULL, lease_until_ms = NULL WHERE owner = $1"
         ),
@@ -94,6 +98,11 @@ async def postpone(tx: Tx, queue: Queue, owner: bytes, due: list[tuple[Key, int]
 async def lapsed(tx: Tx, queue: Queue, now_ms: int, limit: int) -> list[Key]:
     """Claims whose lease has ended: keys, columns, attempts, owner."""
     return await tx.rows(queue.lapsed, now_ms, limit)
+
+
+async def take_lapsed(tx: Tx, queue: Queue, now_ms: int, limit: int) -> list[Key]:
+    """The same, and each is this transaction's alone: what the caller does about it, nobody else does too."""
+    return await tx.rows(queue.take_lapsed, now_ms, limit)
 
 
 async def release_owner(tx: Tx, queue: Queue, owner: bytes) -> int:
