@@ -133,11 +133,15 @@ def add(
             await channel.close()
 
     facts = with_runtime(work)
+    following = (
+        "Its callbacks come to this server. Next: heliograph doctor"
+        if subscribe
+        else "Next: enter both in Meta's App Dashboard (WhatsApp → Configuration) and subscribe to `messages`,\n"
+        f"or let us do it: heliograph senders subscribe {facts['name']}"
+    )
     text = (
         f"{facts['name']} sends through +{facts['number']}.\n"
-        f"Callback URL: {facts['callback_url']}\nVerify token: {facts['verify_token']}\n"
-        "Next: enter both in Meta's App Dashboard (WhatsApp → Configuration) and subscribe to `messages`,\n"
-        f"or let us do it: heliograph senders subscribe {facts['name']}"
+        f"Callback URL: {facts['callback_url']}\nVerify token: {facts['verify_token']}\n{following}"
     )
     print_facts(facts, as_json=as_json, text=text)
 
