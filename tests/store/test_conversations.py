@@ -1,10 +1,11 @@
 """Conversations of the inbox, on every engine."""
 
 from heliograph.core.ids import new_id
-from heliograph.store import conversations
-from heliograph.store.conversations import Box, Note
+from heliograph.core.statuses import State
+from heliograph.store import accounts, conversations, people
+from heliograph.store.conversations import Box, Glance, Member, Note
 from heliograph.store.engine import Database
-from tests.store.makers import NOON_MS, make_account, read, write
+from tests.store.makers import NOON_MS, make_account, make_messages, new_inbound, new_message, read, write
 
 ANN, BOB, CAT = "31612345671", "31612345672", "NL.4711"
 
@@ -73,3 +74,64 @@ async def test_notes(database: Database) -> None:
     assert not await write(database, conversations.drop_note, account.id + 1, notes[0].id)
     assert await write(database, conversations.drop_note, account.id, notes[0].id)
     assert await read(database, conversations.notes_of_conversation, account.id, ANN) == notes[1:2]
+
+
+async def test_glances(database: Database) -> None:
+    """A glance is the last message in either direction, and the window of the number that the person last wrote to."""
+    account, other = await make_account(database), await make_account(database, "Bolt")
+    for person in (ANN, BOB):
+        await write(database, conversations.note_inbound, account.id, 7, person, "", NOON_MS)
+    await write(database, conversations.note_inbound, other.id, 7, ANN, "", NOON_MS)
+    await write(database, people.open_window, account.id, 7, ANN, NOON_MS - 5)
+    await write(database, people.open_window, account.id, 8, ANN, NOON_MS - 1)
+    await make_messages(
+        database,
+        [
+            new_inbound(account.id, person=ANN, text="Hello?"),
+            new_message(account.id, person=ANN, text="Yes!"),
+            new_inbound(other.id, person=ANN, text="Not yours"),
+        ],
+    )
+    found = await read(database, conversations.glances, account.id, [ANN, BOB, "nobody's"])
+    assert found == {
+        ANN: Glance(ANN, NOON_MS - 5, "outgoing", "text", "Yes!", State.QUEUED, NOON_MS),
+        BOB: Glance(BOB, None, None, None, None, None, None),
+    }
+    assert await read(database, conversations.glances, account.id, []) == {}
+
+
+async def test_find(database: Database) -> None:
+    """A conversation is found by a part of the name or number, open or done, and what looks like a pattern is text."""
+    account, other = await make_account(database), await make_account(database, "Bolt")
+    for after, (person, name) in enumerate(((ANN, "Ann de Wit"), (BOB, "Bob 100%"), (CAT, "Cat_Ann"))):
+        await write(database, conversations.note_inbound, account.id, 1, person, name, NOON_MS + after)
+    await write(database, conversations.note_inbound, other.id, 1, "31600000000", "Ann", NOON_MS)
+    await write(database, conversations.set_conversation_done, account.id, ANN, NOON_MS)
+
+    async def found(wanted: str, limit: int = 9) -> list[str]:
+        return [c.person for c in await read(database, conversations.find_conversations, account.id, wanted, limit)]
+
+    assert await found("aNN") == [CAT, ANN]
+    assert await found("ann", 1) == [CAT]
+    assert await found("+31 6-1234 5672") == [BOB]
+    assert await found("4711") == [CAT]
+    assert await found("nl.47") == [CAT]
+    assert await found("Bob 1") == [BOB]
+    assert await found("t_a") == [CAT]
+    assert await found("n_d") == []
+    assert await found("%") == [BOB]
+    assert await found("!") == []
+
+
+async def test_members(database: Database) -> None:
+    """Members are called by their name, and by their e-mail address as long as they have not told one."""
+    account, other = await make_account(database), await make_account(database, "Bolt")
+    for of, email, name, role in (
+        (account, "ada@acme.example", "Ada", "owner"),
+        (account, "ben@acme.example", "", "viewer"),
+        (other, "eve@bolt.example", "Eve", "owner"),
+    ):
+        assert await write(database, accounts.add_user, of.id, email, name, "hash", role, NOON_MS)
+    found = await read(database, conversations.members, account.id)
+    assert [(m.name, m.role) for m in found] == [("Ada", "owner"), ("ben@acme.example", "viewer")]
+    assert all(isinstance(m, Member) and m.id > 0 for m in found)

@@ -29,6 +29,7 @@ class SendRequest(Struct, frozen=True, kw_only=True):
     """What a caller asked for, as texts; None where it was left out. `recipient` is as it came: text, number or list."""
 
     recipient: object = None
+    recipient_user_id: str | None = None  # a business-scoped id, in the place of a number, of someone who hides theirs
     sender_id: str | None = None
     type: str | None = None
     message: str | None = None
@@ -69,6 +70,7 @@ def prepare_send(
     details: dict[str, object] = dict(origin)
     common: dict[str, Any] = {
         "account_id": account.id,
+        "person_user_id": request.recipient_user_id,
         "direction": "outgoing",
         "channel": sender.channel,
         "connection_id": sender.connection_id,
@@ -93,6 +95,8 @@ def prepare_send(
 def check_recipients(
     account: Account, request: SendRequest, settings: Settings, errors: dict[str, list[str]]
 ) -> tuple[list[str], list[BadRecipient]]:
+    if request.recipient_user_id is not None:
+        return [request.recipient_user_id], []
     good, bad = read_recipients(request.recipient, account.default_country)
     if not good and not bad:
         errors["recipient"] = ["The recipient field is required."]

@@ -1,7 +1,9 @@
 """Conversations of the inbox: one per person who has written to the account, on whichever of its numbers."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from heliograph.store.engine import Statement, Tx, statement
@@ -33,6 +35,28 @@ class Note(Struct, frozen=True):
     user_id: int
     text: str
     created_at_ms: int
+
+
+class Glance(Struct, frozen=True):
+    """What a list tells of a conversation: its last message, and since when the person's window counts (None: never open).
+
+    The message's fields are those of store.messages; all are None where nothing was kept."""
+
+    person: str
+    window_from_ms: int | None
+    direction: str | None
+    kind: str | None
+    text: str | None
+    state: str | None
+    created_at_ms: int | None
+
+
+class Member(Struct, frozen=True):
+    """Somebody of the account who may look after a conversation. `name`: what they call themselves, else their e-mail."""
+
+    id: int
+    name: str
+    role: str
 
 
 CONVERSATION = "account_id, person, connection_id, profile_name, last_inbound_at_ms, unread, assignee_id, done_at_ms"
@@ -88,6 +112,38 @@ BOXES: dict[str, Statement] = {
         "done": "done_at_ms IS NOT NULL",
     }.items()
 }
+GLANCES = statement(
+    "glances_at_conversations",
+    "SELECT c.person, w.last_inbound_at_ms, m.direction, m.kind, m.text, m.state, m.created_at_ms FROM conversation AS c "
+    "LEFT JOIN person_window AS w ON w.account_id = c.account_id AND w.connection_id = c.connection_id "
+    "AND w.person = c.person "
+    "LEFT JOIN message AS m ON m.account_id = c.account_id AND m.person = c.person AND m.seq = "
+    "(SELECT max(l.seq) FROM message AS l WHERE l.account_id = c.account_id AND l.person = c.person) "
+    "WHERE c.account_id = $1 AND c.person IN (SELECT value FROM json_each($2))",
+    postgresql="SELECT c.person, w.last_inbound_at_ms, m.direction, m.kind, m.text, m.state, m.created_at_ms "
+    "FROM conversation AS c LEFT JOIN person_window AS w ON w.account_id = c.account_id "
+    "AND w.connection_id = c.connection_id AND w.person = c.person "
+    "LEFT JOIN LATERAL (SELECT * FROM message AS l WHERE l.account_id = c.account_id AND l.person = c.person "
+    "ORDER BY l.seq DESC LIMIT 1) AS m ON TRUE "
+    "WHERE c.account_id = $1 AND c.person IN (SELECT json_array_elements_text($2::json))",
+)
+# Names have no index: only the conversations that somebody wrote to last are searched, so that the price has a bound.
+SEARCHED = 5000
+FIND = statement(
+    "find_conversations",
+    f"SELECT {CONVERSATION} FROM ("
+    + " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {CONVERSATION} FROM conversation WHERE account_id = $1 AND done_at_ms {done} "
+        f"ORDER BY last_inbound_at_ms DESC, person DESC LIMIT {SEARCHED}) AS {name}"
+        for done, name in (("IS NULL", "open_ones"), ("IS NOT NULL", "done_ones"))
+    )
+    + ") AS searched WHERE lower(profile_name) LIKE $2 ESCAPE '!' OR lower(person) LIKE $3 ESCAPE '!' "
+    "ORDER BY last_inbound_at_ms DESC, person DESC LIMIT $4",
+)
+MEMBERS = statement(
+    "members_who_answer",
+    "SELECT id, CASE WHEN name = '' THEN email ELSE name END, role FROM account_user WHERE account_id = $1 ORDER BY id",
+)
 NEWEST = (2**62, "")  # the place before the first conversation
 
 
@@ -109,6 +165,27 @@ async def conversations_in(
     """Conversations of a box, the last to write first, older than `before` (time of the last inbound, person)."""
     values = [account_id, *before, limit, *([user_id] if box == "mine" else [])]
     return [Conversation(*row) for row in await tx.rows(BOXES[box], *values)]
+
+
+async def glances(tx: Tx, account_id: int, people: Sequence[str]) -> dict[str, Glance]:
+    """By person, of those who have a conversation."""
+    rows = await tx.rows(GLANCES, account_id, msgspec.json.encode(list(people)).decode())
+    return {row[0]: Glance(*row) for row in rows}
+
+
+async def find_conversations(tx: Tx, account_id: int, wanted: str, limit: int) -> list[Conversation]:
+    """Conversations, done ones too, whose person's name or number holds `wanted`; the last to write first.
+
+    Looks among the 5000 open and the 5000 done ones that were written to last."""
+    inside = "%" + "".join(f"!{c}" if c in "!%_" else c for c in wanted.lower()) + "%"
+    digits = "".join(c for c in wanted if c.isdecimal() and c.isascii())
+    number = f"%{digits}%" if digits and not any(c.isalpha() for c in wanted) else inside
+    return [Conversation(*row) for row in await tx.rows(FIND, account_id, inside, number, limit)]
+
+
+async def members(tx: Tx, account_id: int) -> list[Member]:
+    """Everyone of the account, in the order in which they came."""
+    return [Member(*row) for row in await tx.rows(MEMBERS, account_id)]
 
 
 async def count_unread(tx: Tx, account_id: int, most: int = 100) -> int:
