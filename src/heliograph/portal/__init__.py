@@ -28,7 +28,7 @@ Templates: macros of layout/parts.html (csrf, field, select, area, note, copy_li
     and of layout/marks.html (icon, mark, state, glyph). A form begins with `{{ csrf() }}`. Errors of a field come as
     `errors` (`Invalid.errors`); give the typed values back: `{{ field("name", _("Name"), values.name, errors=errors) }}`.
     Filters: number, percent, phone, uid, wa, translate, when, full_time, short_time, day, clock (all in the account's
-    zone), after.
+    zone), near_time, day_name, after.
 
 Lists: `read_cursor(visit.query)` and `cut_page(rows, cursor, key, limit)` of paging.py, `{{ pager(page) }}` below the table.
 

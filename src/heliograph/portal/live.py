@@ -39,7 +39,9 @@ Look = Callable[[], Awaitable[Sequence[Happening]]]
 
 
 def swap(html: str) -> Happening:
-    """Replace the elements that have the ids of these elements; a replaced row lights up."""
+    """Replace the elements that have the ids of these elements; a replaced row lights up.
+
+    One with `data-into` that the page does not have yet goes to the end of the element with that id."""
     return Happening("swap", html)
 
 

@@ -49,7 +49,8 @@ PLACES: tuple[Place, ...] = (
     # What happens
     Place("overview", "/", N_("Overview"), "o"),
     # Messages: send, messages
-    # Conversations: inbox
+    # Conversations
+    Place("inbox", "/inbox", N_("Inbox"), "i"),
     # The carrier's side: senders, templates
     # For programs
     Place("developers", "/developers", N_("Developers"), "d"),

@@ -159,6 +159,25 @@ def time_filters(locale: Locale, gettext: Callable[[str], str]) -> dict[str, Cal
     def clock(context: Context, at_ms: int) -> str:
         return f"{local(context, at_ms):%H:%M}"
 
+    @pass_context
+    def near_time(context: Context, at_ms: int) -> str:
+        """As short as a narrow list wants it: the clock of today and tomorrow, the date of any other day."""
+        moment, today = local(context, at_ms), local(context, now_ms())
+        days = (moment.date() - today.date()).days
+        if days == 0:
+            return f"{moment:%H:%M}"
+        if days == 1:
+            return gettext("%(time)s tomorrow") % {"time": f"{moment:%H:%M}"}
+        return dates.format_date(moment, "d MMM" if moment.year == today.year else "d MMM y", locale=locale)
+
+    @pass_context
+    def day_name(context: Context, at_ms: int) -> str:
+        moment, today = local(context, at_ms), local(context, now_ms())
+        days = (today.date() - moment.date()).days
+        if days in {0, 1}:
+            return gettext("Yesterday") if days else gettext("Today")
+        return dates.format_date(moment, "EEEE d MMMM" if moment.year == today.year else "d MMMM y", locale=locale)
+
     def after(later_ms: int, earlier_ms: int) -> str:
         """The distance between two times, as an engineer reads it."""
         distance = max(0, later_ms - earlier_ms)
@@ -176,5 +195,7 @@ def time_filters(locale: Locale, gettext: Callable[[str], str]) -> dict[str, Cal
         "day": day,
         "when": when,
         "clock": clock,
+        "near_time": near_time,
+        "day_name": day_name,
         "after": after,
     }

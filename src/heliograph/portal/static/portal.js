@@ -164,9 +164,10 @@ function readyLive(root) {
       box.innerHTML = html;
       [...box.content.children].forEach((fresh) => {
         const stale = document.getElementById(fresh.id);
-        if (!stale) return;
+        const into = document.getElementById(fresh.dataset.into || ""); // what is new goes to the end of this
         fresh.classList.add("flash", "go");
-        put(stale, fresh);
+        if (stale) put(stale, fresh);
+        else if (into) { into.append(fresh); ready(fresh); }
       });
     });
     heard("newer", (count) => each("[data-newer]", (link) => {
