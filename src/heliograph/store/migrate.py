@@ -74,13 +74,13 @@ def migrate(settings: Settings, to: str = "head") -> list[Step]:
 def find_steps(connection: "sqlalchemy.Connection", to: str = "head") -> list[Step]:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
+    from alembic.script.revision import RevisionError
 
     scripts = ScriptDirectory.from_config(script_config())
     current = MigrationContext.configure(connection).get_current_revision()
     try:
         ahead = [Step(s.revision, (s.doc or "").strip()) for s in scripts.iterate_revisions(to, current or "base")]
-    except CommandError:
+    except RevisionError:
         raise Unavailable(
             f"The database is at schema {current}, which this release does not know. Run a newer release.",
             code="schema_mismatch",
