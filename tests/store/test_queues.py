@@ -170,8 +170,10 @@ async def test_claims_of_many_nodes(store: Store, table: str) -> None:
 # The queue of sends
 
 
-async def due(database: Database, connection_id: int, now_ms: int, lane: int = 0, limit: int = 10) -> list[DueSend]:
-    return await database.write(lambda tx: sends.due_sends(tx, connection_id, lane, now_ms, limit))
+async def due(
+    database: Database, account_id: int, connection_id: int, now_ms: int, lane: int = 0, limit: int = 10
+) -> list[DueSend]:
+    return await database.write(lambda tx: sends.due_sends(tx, account_id, connection_id, lane, now_ms, limit))
 
 
 async def test_due_sends(database: Database) -> None:
@@ -188,7 +190,7 @@ async def test_due_sends(database: Database) -> None:
         ],
     )
     await database.write(lambda tx: people.open_window(tx, account.id, 1, "31600000009", NOON_MS - 5))
-    rows = await due(database, 1, NOON_MS + 10)
+    rows = await due(database, account.id, 1, NOON_MS + 10)
     assert [row.message_id for row in rows] == [made[1].id, made[0].id]
     assert (rows[0].person, rows[0].person_user_id, rows[0].last_inbound_at_ms) == ("31600000009", "NL.9", NOON_MS - 5)
     assert (rows[1].template, rows[1].media_url, rows[1].last_inbound_at_ms) == ("{}", made[0].media_url, None)
@@ -198,19 +200,19 @@ async def test_due_sends(database: Database) -> None:
         0,
         False,
     )
-    assert [row.message_id for row in await due(database, 1, NOON_MS + 10, limit=1)] == [made[1].id]
-    assert [row.message_id for row in await due(database, 2, NOON_MS + 10)] == [made[2].id]
-    assert [row.message_id for row in await due(database, 1, NOON_MS + 10, lane=1)] == [made[3].id]
+    assert [row.message_id for row in await due(database, account.id, 1, NOON_MS + 10, limit=1)] == [made[1].id]
+    assert [row.message_id for row in await due(database, account.id, 2, NOON_MS + 10)] == [made[2].id]
+    assert [row.message_id for row in await due(database, account.id, 1, NOON_MS + 10, lane=1)] == [made[3].id]
 
 
 async def test_claim_sends(database: Database) -> None:
     """A claimed message is due to nobody; its progress shows the attempt and its lease."""
     account = await make_account(database)
     made = await make_message(database, account.id)
-    rows = await due(database, 1, NOON_MS)
+    rows = await due(database, account.id, 1, NOON_MS)
     owner = new_id()
     await database.write(lambda tx: sends.claim_sends(tx, owner, NOON_MS + 90, rows))
-    assert await due(database, 1, NOON_MS + 1000) == []
+    assert await due(database, account.id, 1, NOON_MS + 1000) == []
     progress = await database.read(lambda tx: sends.send_progress(tx, account.id, made.id))
     assert progress is not None
     assert (progress.attempts, progress.lease_until_ms, progress.due_at_ms) == (1, NOON_MS + 90, NOON_MS)
@@ -221,12 +223,12 @@ async def test_defer_sends(database: Database) -> None:
     """A deferred message waits longer without having been attempted."""
     account = await make_account(database)
     await make_message(database, account.id)
-    rows = await due(database, 1, NOON_MS)
+    rows = await due(database, account.id, 1, NOON_MS)
     await database.write(lambda tx: sends.defer_sends(tx, [(rows[0], NOON_MS + 60)]))
-    assert await due(database, 1, NOON_MS + 59) == []
-    (row,) = await due(database, 1, NOON_MS + 60)
+    assert await due(database, account.id, 1, NOON_MS + 59) == []
+    (row,) = await due(database, account.id, 1, NOON_MS + 60)
     assert row.attempts == 0
-    assert await database.read(lambda tx: sends.next_due_of_connection(tx, 1)) == NOON_MS + 60
+    assert await database.read(lambda tx: sends.next_due_of_connection(tx, account.id, 1)) == NOON_MS + 60
 
 
 async def test_retry_send(database: Database) -> None:
@@ -234,7 +236,7 @@ async def test_retry_send(database: Database) -> None:
     account = await make_account(database)
     made = await make_message(database, account.id)
     mine, other = new_id(), new_id()
-    rows = await due(database, 1, NOON_MS)
+    rows = await due(database, account.id, 1, NOON_MS)
     await database.write(lambda tx: sends.claim_sends(tx, mine, NOON_MS + 90, rows))
 
     async def retry(owner: bytes) -> None:
@@ -245,9 +247,9 @@ async def test_retry_send(database: Database) -> None:
         )
 
     await retry(other)
-    assert await due(database, 1, NOON_MS + 40) == []
+    assert await due(database, account.id, 1, NOON_MS + 40) == []
     await retry(mine)
-    (row,) = await due(database, 1, NOON_MS + 40)
+    (row,) = await due(database, account.id, 1, NOON_MS + 40)
     assert (row.attempts, bool(row.as_template)) == (3, True)
 
 
@@ -256,7 +258,7 @@ async def test_owe_send_again(database: Database) -> None:
     account = await make_account(database)
     made = await make_message(database, account.id)
     await database.write(lambda tx: sends.drop_send(tx, account.id, made.id))
-    assert await due(database, 1, NOON_MS) == []
+    assert await due(database, account.id, 1, NOON_MS) == []
     for attempts in (2, 9):
         await write(
             database,
@@ -268,18 +270,18 @@ async def test_owe_send_again(database: Database) -> None:
             attempts=attempts,
             as_template=False,
         )
-    (row,) = await due(database, 1, NOON_MS)
+    (row,) = await due(database, account.id, 1, NOON_MS)
     assert (row.message_id, row.attempts) == (made.id, 2)
 
 
 async def test_next_due_of_connection(database: Database) -> None:
     """The next time of a number is that of its earliest free message in any lane."""
     account = await make_account(database)
-    assert await database.read(lambda tx: sends.next_due_of_connection(tx, 1)) is None
+    assert await database.read(lambda tx: sends.next_due_of_connection(tx, account.id, 1)) is None
     await make_message(database, account.id, due_at_ms=NOON_MS + 9, lane=0)
     await make_message(database, account.id, due_at_ms=NOON_MS + 4, lane=1)
-    assert await database.read(lambda tx: sends.next_due_of_connection(tx, 1)) == NOON_MS + 4
-    assert await database.read(lambda tx: sends.next_due_of_connection(tx, 2)) is None
+    assert await database.read(lambda tx: sends.next_due_of_connection(tx, account.id, 1)) == NOON_MS + 4
+    assert await database.read(lambda tx: sends.next_due_of_connection(tx, account.id, 2)) is None
 
 
 async def test_cancel_send(database: Database) -> None:
@@ -287,7 +289,7 @@ async def test_cancel_send(database: Database) -> None:
     account, other = await make_account(database), await make_account(database, "Bolt")
     waiting = await make_message(database, account.id, due_at_ms=NOON_MS + 50_000)
     claimed = await make_message(database, account.id)
-    rows = await due(database, 1, NOON_MS)
+    rows = await due(database, account.id, 1, NOON_MS)
     await database.write(lambda tx: sends.claim_sends(tx, new_id(), NOON_MS + 90, rows))
 
     async def cancel(account_id: int, message_id: bytes) -> bool:
@@ -316,7 +318,7 @@ async def test_cancel_or_claim_never_both(store: Store) -> None:
         owner = new_id()
 
         async def work(tx: Tx) -> list[DueSend]:
-            rows = await sends.due_sends(tx, 1, 0, NOON_MS, 9)
+            rows = await sends.due_sends(tx, account.id, 1, 0, NOON_MS, 9)
             await sends.claim_sends(tx, owner, NOON_MS + 90, rows)
             return rows
 

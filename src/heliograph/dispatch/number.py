@@ -177,7 +177,7 @@ class NumberLoop:
             at_ms = now_ms()
             due = await self._due(tx, at_ms, limit)
             if not due:
-                return Claimed([], [], await send_store.next_due_of_connection(tx, self._row.id))
+                return Claimed([], [], await send_store.next_due_of_connection(tx, self._row.account_id, self._row.id))
             chosen, deferred = self._apart(due, at_ms)
             if deferred:
                 await send_store.defer_sends(tx, deferred)
@@ -203,12 +203,14 @@ class NumberLoop:
     async def _due(self, tx: Tx, at_ms: int, limit: int) -> list[DueSend]:
         """Due messages: lane by lane, with a share of each claim left to the bulk lane."""
         first, bulk = LANES
-        due = await send_store.due_sends(tx, self._row.id, first, at_ms, limit)
+        due = await send_store.due_sends(tx, self._row.account_id, self._row.id, first, at_ms, limit)
         if len(due) < limit:
-            return due + await send_store.due_sends(tx, self._row.id, bulk, at_ms, limit - len(due))
+            return due + await send_store.due_sends(
+                tx, self._row.account_id, self._row.id, bulk, at_ms, limit - len(due)
+            )
         share = int(limit * BULK_SHARE)
         if share:
-            waiting = await send_store.due_sends(tx, self._row.id, bulk, at_ms, share)
+            waiting = await send_store.due_sends(tx, self._row.account_id, self._row.id, bulk, at_ms, share)
             due = due[: limit - len(waiting)] + waiting
         return due
 

@@ -30,7 +30,8 @@ DUE_SENDS_SQL = (
     "m.person_user_id, m.text, m.media_url, m.template, w.last_inbound_at_ms "
     "FROM send_due AS d JOIN message AS m ON m.account_id = d.account_id AND m.id = d.message_id "
     "LEFT JOIN person_window AS w ON w.account_id = d.account_id AND w.connection_id = d.connection_id AND w.person = m.person "
-    "WHERE d.owner IS NULL AND d.connection_id = $1 AND d.lane = $2 AND d.due_at_ms <= $3 ORDER BY d.due_at_ms LIMIT $4"
+    "WHERE d.account_id = $1 AND d.owner IS NULL AND d.connection_id = $2 AND d.lane = $3 AND d.due_at_ms <= $4 "
+    "ORDER BY d.due_at_ms LIMIT $5"
 )
 DUE_SENDS = statement("due_sends", DUE_SENDS_SQL, postgresql=DUE_SENDS_SQL + " FOR UPDATE OF d SKIP LOCKED")
 CLAIM_SEND = statement(
@@ -63,7 +64,7 @@ MARK_CANCELLED = statement(
 )
 NEXT_DUE_OF_CONNECTION = statement(
     "next_due_of_connection",
-    "SELECT min(due_at_ms) FROM send_due WHERE owner IS NULL AND connection_id = $1 AND lane = $2",
+    "SELECT min(due_at_ms) FROM send_due WHERE account_id = $1 AND owner IS NULL AND connection_id = $2 AND lane = $3",
 )
 SEND_OF_MESSAGE = statement(
     "send_of_message",
@@ -81,8 +82,8 @@ class SendProgress(Struct, frozen=True):
     lane: int
 
 
-async def due_sends(tx: Tx, connection_id: int, lane: int, now_ms: int, limit: int) -> list[DueSend]:
-    return [DueSend(*row) for row in await tx.rows(DUE_SENDS, connection_id, lane, now_ms, limit)]
+async def due_sends(tx: Tx, account_id: int, connection_id: int, lane: int, now_ms: int, limit: int) -> list[DueSend]:
+    return [DueSend(*row) for row in await tx.rows(DUE_SENDS, account_id, connection_id, lane, now_ms, limit)]
 
 
 async def claim_sends(tx: Tx, owner: bytes, lease_until_ms: int, sends: list[DueSend]) -> None:
@@ -122,12 +123,12 @@ async def cancel_send(tx: Tx, account_id: int, message_id: bytes, now_ms: int) -
     return True
 
 
-async def next_due_of_connection(tx: Tx, connection_id: int) -> int | None:
+async def next_due_of_connection(tx: Tx, account_id: int, connection_id: int) -> int | None:
     """When the next message of a connection is due (ms), be that past or future."""
     found = [
         row[0]
         for lane in LANES
-        if (row := await tx.row(NEXT_DUE_OF_CONNECTION, connection_id, lane)) and row[0] is not None
+        if (row := await tx.row(NEXT_DUE_OF_CONNECTION, account_id, connection_id, lane)) and row[0] is not None
     ]
     return min(found) if found else None
 
