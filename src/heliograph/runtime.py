@@ -18,7 +18,7 @@ from heliograph.core.vault import Vault
 from heliograph.errors import Unavailable
 from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Database
-from heliograph.store.migrate import NEWEST, current_revision
+from heliograph.store.migrate import NEWEST, NOT_COPIED_YET, UNFINISHED_COPY, current_revision
 from heliograph.store.sqlite import SqliteDatabase
 
 CHANNELS = ("whatsapp",)  # the whole list, in one place
@@ -85,6 +85,8 @@ def draft_private(path: Path, text: str) -> Path:
 async def open_database(settings: Settings) -> Database:
     """The store that the settings name. Raises Unavailable when it cannot be used, or its schema is not this release's."""
     found = await current_revision(settings)
+    if found is not None and found.endswith(UNFINISHED_COPY):
+        raise Unavailable(NOT_COPIED_YET, code="copy_unfinished")
     if found != NEWEST:
         raise Unavailable(
             f"The database is at schema {found or 'none'}, this release needs {NEWEST}. Run `heliograph migrate`.",

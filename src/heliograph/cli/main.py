@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "heliograph.cli.serve:serve",
     "dev": "heliograph.cli.dev:dev",
     "migrate": "heliograph.cli.database:migrate",
+    "copy-database": "heliograph.cli.copying:copy_database",
     "accounts": "heliograph.cli.accounts:accounts",
     "tokens": "heliograph.cli.tokens:tokens",
     "senders": "heliograph.cli.senders:senders",

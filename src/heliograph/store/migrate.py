@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NEWEST = "0004"  # what this release needs; a test holds it against the versions folder
 
+UNFINISHED_COPY = ".copying"  # what copy-database adds to a schema's name until all is there
+
 
 class Step(Struct, frozen=True):
     revision: str
@@ -23,6 +25,7 @@ class Step(Struct, frozen=True):
 
 
 T = TypeVar("T")
+NOT_COPIED_YET = "A copy into this database is not finished: give the command heliograph copy-database again."
 
 
 async def current_revision(settings: Settings) -> str | None:
@@ -81,6 +84,8 @@ def find_steps(connection: "sqlalchemy.Connection", to: str = "head") -> list[St
     try:
         ahead = [Step(s.revision, (s.doc or "").strip()) for s in scripts.iterate_revisions(to, current or "base")]
     except RevisionError:
+        if current is not None and current.endswith(UNFINISHED_COPY):
+            raise Unavailable(NOT_COPIED_YET, code="copy_unfinished") from None
         raise Unavailable(
             f"The database is at schema {current}, which this release does not know. Run a newer release.",
             code="schema_mismatch",
