@@ -167,7 +167,7 @@ class House:
         self.dispatcher = Program(folder / "dispatcher.log", *serve, "dispatch", environ=self.environ)
 
     async def start(self) -> None:
-        migrate(self.settings)
+        await asyncio.to_thread(migrate, self.settings)
         self.api.start()
         self.dispatcher.start()
         await self.until_ready()

@@ -78,23 +78,30 @@ def die_with_parent() -> None:
 
 
 class PrivateServer:
-    """A cluster in a temporary folder. It can be stopped, killed and started again, as a primary may be."""
+    """A cluster in a temporary folder. It can be stopped, killed and started again, as a primary may be.
 
-    def __init__(self, **settings: str) -> None:
+    follows: another one, of which this is to be a standby."""
+
+    def __init__(self, settings: dict[str, str] | None = None, *, follows: "PrivateServer | None" = None) -> None:
         self._programs = find_programs()
         user = unprivileged_user()
         self._as_user: dict[str, Any] = (
             {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
         )
-        self._settings = QUICK | settings
+        self._settings = QUICK | (settings or {})
+        self.port = self._settings.get("port", "5432")
         # Not in pytest's own folder: that is closed to other users, and the name of a socket may have 107 bytes only.
         self.folder = Path(tempfile.mkdtemp(prefix="heliograph-pg-"))
         if user:
             shutil.chown(self.folder, user)
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"postgresql://heliograph@/postgres?host={self.folder}"
+        self.url = f"postgresql://heliograph@/postgres?host={self.folder}&port={self.port}"
         try:
-            self._run("initdb", "-D", "data", "-U", "heliograph", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+            if follows is None:
+                self._run("initdb", "-D", "data", "-U", "heliograph", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+            else:
+                source = ("-h", str(follows.folder), "-p", follows.port, "-U", "heliograph")
+                self._run("pg_basebackup", "-D", "data", "-R", "-c", "fast", *source)
             self.start()
         except BaseException:
             self.remove()
@@ -128,7 +135,7 @@ class PrivateServer:
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(NoServer):
-                self._run("pg_isready", "-q", "-h", str(self.folder))
+                self._run("pg_isready", "-q", "-h", str(self.folder), "-p", self.port)
                 return
             time.sleep(0.02)
         raise NoServer(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-1000:]}")
@@ -140,9 +147,28 @@ class PrivateServer:
             self._process.wait(START_S)
             self._process = None
 
+    def kill(self) -> None:
+        """kill -9 of the whole server, backends and all."""
+        assert self._process is not None
+        mine = [int(line) for line in children_of(self._process.pid)]
+        for pid in (self._process.pid, *mine):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(START_S)
+        self._process = None
+
+    def promote(self) -> None:
+        """A standby becomes the primary."""
+        self._run("pg_ctl", "promote", "-D", "data", "-w")
+
     def remove(self) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def children_of(pid: int) -> list[str]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return path.read_text().split() if path.exists() else []
 
 
 class Databases:

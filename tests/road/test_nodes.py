@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +13,8 @@ from tests.kit.waiting import eventually
 from tests.road.test_kill import Load, check_fates, new_seed, took_by_uid
 
 from heliograph.core.vault import Vault
+from heliograph.runtime import open_runtime
+from heliograph.store.engine import statement
 
 # Short, so that what a dead node left is settled while the test waits.
 SHORT = {"send_timeout_s": "3", "connect_timeout_s": "1", "dispatch_lease_s": "6", "number_lease_s": "3"}
@@ -102,6 +104,46 @@ async def test_node_killed_under_load(tmp_path: Path, postgres_url: str) -> None
         await owner.until_ready()
         loads[owner].answered += loads[other].answered
         await check_fates(owner, tenant, loads[owner])
+
+
+async def test_numbers_are_spread(tmp_path: Path, postgres_url: str) -> None:
+    """The first node has every number; when a second comes it gets half, and the first takes all again when that stops."""
+    async with open_nodes(tmp_path, postgres_url, 1) as (first,):
+        tenants = [
+            await first.open_account(f"Demo{n}", "YourName", phone_number_id=f"10000000000000{n}", subscribe=False)
+            for n in range(1, 5)
+        ]
+        second = House(
+            tmp_path, first.carrier, **SHORT, database_url=postgres_url, secret_key=first.settings.secret_key
+        )
+
+        async def owned() -> list[int]:
+            async with open_runtime(first.settings) as runtime:
+                rows = await runtime.database.read(lambda tx: tx.rows(OWNED_BY))
+                return sorted(row[0] for row in rows)
+
+        async def until_owned(*counts: int) -> None:
+            await eventually(lambda: equal(owned, list(counts)), within_s=30, every_s=0.3)
+
+        await until_owned(4)
+        second.dispatcher.log = tmp_path / "second.log"
+        second.dispatcher.start()
+        try:
+            await until_owned(2, 2)
+            for tenant in tenants:
+                async with Client(first, tenant) as client:
+                    uid = (await client.send())["uid"]
+                    await client.until(uid, "Sent")
+        finally:
+            assert second.dispatcher.stop() == 0
+        await until_owned(4)
+
+
+OWNED_BY = statement("owned_by", "SELECT count(*) FROM connection WHERE owner IS NOT NULL GROUP BY owner")
+
+
+async def equal(look: Callable[[], Awaitable[list[int]]], wanted: list[int]) -> bool:
+    return await look() == wanted
 
 
 async def grown(node: House, before: int) -> bool:

@@ -82,6 +82,31 @@ async def test_numbers_have_one_owner(nodes: list[Database]) -> None:
     assert await own(winner, NOON_MS + 19_500) == [], "who was away too long has lost it"
 
 
+async def test_numbers_are_shared(nodes: list[Database]) -> None:
+    """A node takes no more than it asks for, keeps what it has, and gives back one by one."""
+    account = await make_account(nodes[0])
+    rows = [await make_connection(nodes[0], account.id, address=str(n)) for n in range(5)]
+    ids = [row.id for row in rows]
+
+    async def own(place: int, at_ms: int, most: int) -> list[int]:
+        found = await nodes[place].write(
+            lambda tx: connections.own_connections(tx, OWNERS[place], at_ms, at_ms + 1000, most)
+        )
+        return [one.id for one in found]
+
+    assert await nodes[0].read(lambda tx: connections.count_connections(tx, NOON_MS)) == (5, 5)
+    assert await own(0, NOON_MS, 3) == ids[:3]
+    assert await own(1, NOON_MS, 9) == ids[3:]
+    assert await own(0, NOON_MS + 1, 1) == ids[:3], "what is ours stays ours until we give it back"
+    assert await nodes[0].read(lambda tx: connections.count_connections(tx, NOON_MS)) == (5, 0)
+    for place in (1, 0):  # only the owner can
+        await nodes[place].write(
+            lambda tx, place=place: connections.disown_connection(tx, OWNERS[place], account.id, ids[0])  # type: ignore[misc]
+        )
+    assert await own(1, NOON_MS + 2, 3) == [ids[0], *ids[3:]]
+    assert await nodes[0].read(lambda tx: connections.count_connections(tx, NOON_MS + 1500)) == (5, 5)
+
+
 async def test_locks_in_one_order(nodes: list[Database]) -> None:
     """Who locks the messages first may change them in any order beside another who does: all changes are kept."""
     account = await make_account(nodes[0])

@@ -15,6 +15,7 @@ from heliograph.core.vault import CannotUnseal
 from heliograph.dispatch.errands import ErrandLoop
 from heliograph.dispatch.number import NumberLoop
 from heliograph.dispatch.outcomes import Attempt, record_attempts
+from heliograph.dispatch.sharing import Sharing
 from heliograph.errors import ChannelRefused, Unavailable
 from heliograph.runtime import Runtime
 from heliograph.store import connections as connection_store
@@ -49,6 +50,8 @@ class Dispatcher:
         self._lease_s = runtime.settings.number_lease_s
         self.owner = new_id()
         self.loops: dict[int, NumberLoop] = {}
+        self._sharing = Sharing(self._lease_s, 2 * self._lease_s / BEATS_PER_LEASE)
+        self._leaving: dict[int, asyncio.Task[None]] = {}  # numbers that we have too many of, on their way to another
         self._slots = asyncio.Semaphore(runtime.settings.max_in_flight)
         self._outcomes: Batcher[Attempt, None] = Batcher(self._record, most_at_once=500, most_waiting=1_000_000)
         self._errands = ErrandLoop(runtime, channel, self.owner)
@@ -77,11 +80,13 @@ class Dispatcher:
                 await task
         grace_s = self._runtime.settings.shutdown_grace_s
         await asyncio.gather(self._errands.stop(), *(loop.stop(grace_s) for loop in self.loops.values()))
+        await asyncio.gather(*self._leaving.values())
         await self._outcomes.drain()
         if self._stop_listening is not None:
             self._stop_listening()
         with contextlib.suppress(Unavailable):
             await self._database.write(lambda tx: connection_store.disown_connections(tx, self.owner))
+        self._database.announce(f"dispatcher_stops:{self.owner.hex()}")
 
     def _heard(self, topic: str) -> None:
         kind, _, subject = topic.partition(":")
@@ -93,6 +98,11 @@ class Dispatcher:
             self._look.set()
         elif kind == "errand":
             self._errands.wake()
+        elif kind == "dispatcher" and subject != self.owner.hex():
+            if self._sharing.hear(subject):
+                self._look.set()
+        elif kind == "dispatcher_stops":
+            self._sharing.forget(subject)
 
     async def _record(self, batch: Sequence[Attempt]) -> Sequence[None]:
         attempts = list(batch)
@@ -119,19 +129,51 @@ class Dispatcher:
         owned_until_s = time.monotonic() + self._lease_s
         at_ms = await self._database.server_now_ms()
 
-        async def work(tx: Tx) -> list[ConnectionRow]:
+        async def work(tx: Tx) -> tuple[list[ConnectionRow], int, int]:
             await connection_store.release_lapsed_holds(tx, at_ms)
             await connection_store.release_lapsed_template_holds(tx, at_ms - TEMPLATE_HOLD_MS)
-            return await connection_store.own_connections(tx, self.owner, at_ms, at_ms + self._lease_s * 1000)
+            total, _ = await connection_store.count_connections(tx, at_ms)
+            until_ms = at_ms + self._lease_s * 1000
+            ours = await connection_store.own_connections(tx, self.owner, at_ms, until_ms, self._sharing.most(total))
+            return ours, *await connection_store.count_connections(tx, at_ms)
 
-        rows = {row.id: row for row in await self._database.write(work)}
+        ours, total, free = await self._database.write(work)
+        self._sharing.saw_free(free)
+        self._database.announce(f"dispatcher:{self.owner.hex()}")
+        rows = {row.id: row for row in ours}
         for lost in set(self.loops) - set(rows):
             log.warning("number_lost", connection_id=lost)
-            await self.loops.pop(lost).stop(0.0)
+            self._begin_leaving(self.loops.pop(lost))
         for row in rows.values():
-            self._run_number(row)
+            if row.id not in self._leaving:
+                self._run_number(row)
         for loop in self.loops.values():
             loop.keep_until(owned_until_s)
+        if not free:
+            self._give_up_surplus(len(rows) - len(self._leaving) - self._sharing.fair(total))
+
+    def _give_up_surplus(self, count: int) -> None:
+        """More numbers than our share, while others have fewer: let some go."""
+        for connection_id in sorted(self.loops, reverse=True)[: max(0, count)]:
+            self._begin_leaving(self.loops.pop(connection_id))
+
+    def _begin_leaving(self, loop: NumberLoop) -> None:
+        task = asyncio.create_task(self._let_go(loop), name=f"let-go-{loop.row.id}")
+        self._leaving[loop.row.id] = task
+
+    async def _let_go(self, loop: NumberLoop) -> None:
+        """Claim nothing more for a number, give it back, and see what is in flight to its end: nobody else knows of it."""
+        row, settings = loop.row, self._runtime.settings
+        try:
+            await loop.stop_claiming()
+            with contextlib.suppress(Unavailable):
+                await self._database.write(
+                    lambda tx: connection_store.disown_connection(tx, self.owner, row.account_id, row.id)
+                )
+            log.info("number_let_go", connection_id=row.id)
+            await loop.stop(settings.send_timeout_s + settings.connect_timeout_s)
+        finally:
+            del self._leaving[row.id]
 
     def _run_number(self, row: ConnectionRow) -> None:
         try:

@@ -112,12 +112,16 @@ class NumberLoop:
     def pace(self) -> Pace:
         return self._pace
 
-    async def stop(self, grace_s: float) -> None:
-        """Claim nothing more; let what is in flight end within the grace time."""
+    async def stop_claiming(self) -> None:
+        """Begin nothing more; what is in flight goes on."""
         self._stopping = True
         self._woken.set()
         if self._task is not None:
             await self._task
+
+    async def stop(self, grace_s: float) -> None:
+        """Claim nothing more; let what is in flight end within the grace time."""
+        await self.stop_claiming()
         if self._in_flight:
             await asyncio.wait(set(self._in_flight), timeout=grace_s)
         for task in self._in_flight:

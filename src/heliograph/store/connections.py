@@ -111,10 +111,22 @@ RELEASE_LAPSED = statement(
     "UPDATE connection SET hold_code = NULL, hold_sentence = NULL, held_until_ms = NULL "
     "WHERE held_until_ms IS NOT NULL AND held_until_ms <= $1",
 )
-OWN = statement(
-    "own_connections",
-    f"UPDATE connection SET owner = $1, owned_until_ms = $3 WHERE owner IS NULL OR owner = $1 OR owned_until_ms < $2 "
-    f"RETURNING {CONNECTION}",
+RENEW = statement("renew_connections", "UPDATE connection SET owned_until_ms = $2 WHERE owner = $1")
+FREE_SQL = "SELECT id FROM connection WHERE owner IS NULL OR owned_until_ms < $2 ORDER BY id LIMIT $4"
+TAKE = statement(
+    "take_connections",
+    f"UPDATE connection SET owner = $1, owned_until_ms = $3 WHERE id IN ({FREE_SQL})",
+    postgresql=f"WITH free AS MATERIALIZED ({FREE_SQL} FOR UPDATE SKIP LOCKED) "
+    "UPDATE connection SET owner = $1, owned_until_ms = $3 FROM free WHERE connection.id = free.id",
+)
+OWNED = statement("owned_connections", f"SELECT {CONNECTION} FROM connection WHERE owner = $1 ORDER BY id")
+COUNT_CONNECTIONS = statement(
+    "count_connections",
+    "SELECT count(*), coalesce(sum(CASE WHEN owner IS NULL OR owned_until_ms < $1 THEN 1 ELSE 0 END), 0) FROM connection",
+)
+DISOWN_ONE = statement(
+    "disown_connection",
+    "UPDATE connection SET owner = NULL, owned_until_ms = NULL WHERE account_id = $1 AND id = $2 AND owner = $3",
 )
 DISOWN = statement("disown_connections", "UPDATE connection SET owner = NULL, owned_until_ms = NULL WHERE owner = $1")
 DISOWN_OTHERS = statement(
@@ -244,9 +256,27 @@ async def release_lapsed_holds(tx: Tx, now_ms: int) -> int:
     return await tx.run(RELEASE_LAPSED, now_ms)
 
 
-async def own_connections(tx: Tx, owner: bytes, now_ms: int, until_ms: int) -> list[ConnectionRow]:
-    """Take every number that nobody holds a living lease on, and renew our own leases. All that are ours now."""
-    return [to_connection(row) for row in await tx.rows(OWN, owner, now_ms, until_ms)]
+async def own_connections(
+    tx: Tx, owner: bytes, now_ms: int, until_ms: int, most: int = 1_000_000
+) -> list[ConnectionRow]:
+    """Renew our own leases, and take numbers that nobody holds a living lease on until we have `most`. All that are ours now."""
+    ours = await tx.run(RENEW, owner, until_ms)
+    if ours < most:
+        await tx.run(TAKE, owner, now_ms, until_ms, most - ours)
+    return [to_connection(row) for row in await tx.rows(OWNED, owner)]
+
+
+async def count_connections(tx: Tx, now_ms: int) -> tuple[int, int]:
+    """How many numbers there are, and how many of them nobody holds a living lease on."""
+    row = await tx.row(COUNT_CONNECTIONS, now_ms)
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+async def disown_connection(tx: Tx, owner: bytes, account_id: int, connection_id: int) -> None:
+    """Give one number back, for others to take."""
+    await tx.run(DISOWN_ONE, account_id, connection_id, owner)
+    tx.announce("connections")
 
 
 async def disown_connections(tx: Tx, owner: bytes) -> None:
