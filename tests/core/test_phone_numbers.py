@@ -38,6 +38,13 @@ def test_numbers_that_are_meant(text: str, country: str | None, digits: str) -> 
     assert read_number(text, country) == digits
 
 
+@pytest.mark.parametrize("text", ["0770", "+44 77 009 001"])
+def test_numbers_of_a_town_only(text: str) -> None:
+    """A number that lacks its area can be dialled next door at most; no carrier could reach it."""
+    with pytest.raises(NotANumber):
+        read_number(text, "GB")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -76,7 +76,7 @@ def read_national(digits: str, country: str) -> str:
         number = phonenumbers.parse(digits, country)
     except NumberParseException:
         raise NotANumber(f"{shorten(digits)} is not a phone number.") from None
-    if not phonenumbers.is_possible_number(number):
+    if not can_be_dialled(number):
         raise NotANumber(f"{shorten(digits)} is not a phone number of {country}.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
 
@@ -86,9 +86,15 @@ def check_possible(digits: str) -> str:
         number = phonenumbers.parse("+" + digits, None)
     except NumberParseException:
         raise NotANumber(f"{shorten(digits)} begins with no country's code.") from None
-    if not phonenumbers.is_possible_number(number):
+    if not can_be_dialled(number):
         raise NotANumber(f"{shorten(digits)} is not a phone number: its length does not fit its country.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+
+
+def can_be_dialled(number: phonenumbers.PhoneNumber) -> bool:
+    """Possible from anywhere: some lengths can be dialled within a town only (770 in the United Kingdom)."""
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    return bool(reason == phonenumbers.ValidationResult.IS_POSSIBLE)
 
 
 def shorten(text: str) -> str:
