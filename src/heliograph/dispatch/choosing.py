@@ -17,13 +17,24 @@ def reference_of(send: DueSend) -> str:
     return make_reference(send.account_id, send.message_id, send.attempts + 1)
 
 
+def window_closes_at_ms(last_inbound_at_ms: int | None) -> int:
+    """Until when free text may go to a person, as far as we know; 0 for one who never wrote."""
+    return last_inbound_at_ms + WINDOW_MS if last_inbound_at_ms else 0
+
+
+def has_window_template(sender: Sender | None, media_url: str | None) -> bool:
+    """Whether a text from this sender can go as template. An image cannot: the template has one variable, for text."""
+    return sender is not None and sender.window_template_name is not None and media_url is None
+
+
 def choose_outgoing(send: DueSend, sender: Sender | None, now_ms: int) -> Outgoing:
     """The attempt to make. A window that we do not know to be open counts as closed where the sender has a template for it;
     without one the text is tried, for the person may have written where we did not see it."""
     template: dict[str, Any] | None = msgspec.json.decode(send.template) if send.template else None
-    if template is None and sender is not None and sender.window_template_name is not None and send.media_url is None:
-        open_until = (send.last_inbound_at_ms or 0) + WINDOW_MS
-        if send.as_template or open_until <= now_ms:
+    if template is None and has_window_template(sender, send.media_url):
+        assert sender is not None
+        assert sender.window_template_name is not None
+        if send.as_template or window_closes_at_ms(send.last_inbound_at_ms) <= now_ms:
             template = window_template(
                 sender.window_template_name, sender.window_template_language or "en_US", send.text
             )

@@ -48,7 +48,9 @@ PLACES: tuple[Place, ...] = (
     Place("getting_in", "", N_("Getting in")),
     # What happens
     Place("overview", "/", N_("Overview"), "o"),
-    # Messages: send, messages
+    # Messages
+    Place("send", "/send", N_("Send"), "s", Rule.MEMBER),
+    Place("messages", "/messages", N_("Messages"), "m"),
     # Conversations
     Place("inbox", "/inbox", N_("Inbox"), "i"),
     # The carrier's side: senders, templates

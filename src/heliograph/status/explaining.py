@@ -1,6 +1,6 @@
 """GET /sms/{uid}/explain: what is known of a message, from whom, since when, and what happens or can be done next."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,7 +25,17 @@ def explain(message: Message, events: list[Event], progress: SendProgress | None
     }
 
 
-def state_now(message: Message, progress: SendProgress | None, now_ms: int) -> State:
+class Standing(Protocol):
+    """What of a message tells how it stands."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def schedule_at_ms(self) -> int | None: ...
+
+
+def state_now(message: Standing, progress: SendProgress | None, now_ms: int) -> State:
     """The stored state, refined by the queue: scheduled, queued and sending are told apart there."""
     state = State(message.state)
     if state not in OPEN or progress is None:

@@ -108,16 +108,16 @@ function readyKeys() {
   });
 }
 
-// A part of a page: fetch an address, and put what has the same id in the place of what is here.
-async function loadPart(id, address, options = {}) {
+// Parts of a page: fetch an address, and put what has the same ids (one, or several with spaces between) in their place.
+async function loadPart(ids, address, options = {}) {
   const headers = { "X-Part": "1", ...options.headers };
   const answer = await fetch(address, { ...options, headers });
   if (answer.redirected && !options.quiet) { location.href = answer.url; return; }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById(id);
-  const stale = document.getElementById(id);
-  if (!fresh || !stale) { if (!options.quiet) location.href = address; return; }
-  put(stale, fresh);
+  if (options.isStale && options.isStale()) return;
+  const pairs = ids.split(" ").map((id) => [document.getElementById(id), page.getElementById(id)]);
+  if (pairs.some(([stale, fresh]) => !stale || !fresh)) { if (!options.quiet) location.href = address; return; }
+  pairs.forEach(([stale, fresh]) => { if (stale.outerHTML !== fresh.outerHTML) put(stale, fresh); });
 }
 function put(stale, fresh) {
   const inside = stale.contains(document.activeElement) && document.activeElement.id;
@@ -134,10 +134,13 @@ function readyParts(root) {
     history.pushState({}, "", link.href);
   }), root);
   each("form[data-part]", (form) => {
+    let asked = 0;
     const load = (address, quiet) => {
       const fields = new URLSearchParams(new FormData(form));
-      if (form.method === "get") return loadPart(form.dataset.part, `${address}?${fields}`, { quiet });
-      return loadPart(form.dataset.part, address, { method: "POST", body: fields, quiet });
+      const number = ++asked;
+      const isStale = () => number !== asked;  // an answer that was overtaken by what was typed since
+      if (form.method === "get") return loadPart(form.dataset.part, `${address}?${fields}`, { quiet, isStale });
+      return loadPart(form.dataset.part, address, { method: "POST", body: fields, quiet, isStale });
     };
     if (form.dataset.partOn) {
       let waiting;
@@ -148,6 +151,22 @@ function readyParts(root) {
     } else {
       form.addEventListener("submit", (event) => { event.preventDefault(); load(form.action, false); });
     }
+  }, root);
+}
+
+// Buttons that put WhatsApp's marks around what is selected.
+function readyToolbars(root) {
+  each("[data-wraps]", (bar) => {
+    const field = document.getElementById(bar.dataset.wraps);
+    bar.hidden = false;
+    each("[data-wrap]", (button) => button.addEventListener("click", () => {
+      const { selectionStart: from, selectionEnd: to } = field;
+      const mark = button.dataset.wrap;
+      field.setRangeText(mark + field.value.slice(from, to) + mark, from, to, "end");
+      field.setSelectionRange(from + mark.length, to + mark.length);
+      field.focus();
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }), bar);
   }, root);
 }
 
@@ -185,6 +204,7 @@ function ready(root) {
   readyDialogs(root);
   readyParts(root);
   readyLive(root);
+  readyToolbars(root);
 }
 ready(document);
 readyKeptChoices();
