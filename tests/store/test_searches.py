@@ -18,7 +18,7 @@ async def make_history(database: Database) -> int:
         [
             (new_inbound if place % 3 == 0 else new_message)(
                 account.id,
-                text=f"Message {place}: 100% OFF_" if place % 10 == 0 else f"Message {place}: 1000 off",
+                text=f"Message {place}: 100% OFF_É" if place % 10 == 0 else f"Message {place}: 1000 off",
                 sender="Lark" if place % 2 else "Service",
                 person=f"3160000000{place % 5}",
                 created_at_ms=NOON_MS + place * 1000,
@@ -32,6 +32,7 @@ async def make_history(database: Database) -> int:
 SEARCHES = {
     "none": Search(),
     "text": Search(text="100% off_"),
+    "accent": Search(text="off_É"),
     "sender": Search(sender="Lark"),
     "both": Search(sender="Service", text="message 2"),
     "person": Search(filters=Filters(person="31600000001"), text="1:"),

@@ -28,7 +28,7 @@ NO_SEQ = -1
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """What is looked for. `text`: a part of the message's text; ASCII letters match in either case."""
+    """What is looked for. `text`: a part of the message's text; letters match in either case (on SQLite ASCII letters only)."""
 
     filters: Filters = Filters()
     sender: str | None = None
@@ -121,26 +121,25 @@ async def find_between(
     if search.sender is not None:
         add("sender = {}", search.sender)
     if search.text:
-        add("lower(text) LIKE {} ESCAPE '!'", like_pattern(search.text))
+        add("text LIKE {} ESCAPE '!'", like_pattern(search.text))
     found = await tx.rows(search_statement(tuple(given), downwards=downwards), account_id, limit, 0, *values)
     return [Message(*row) for row in found]
 
 
 def like_pattern(text: str) -> str:
-    """Lower case for ASCII only: what one engine's lower() does to other letters, the other's does not."""
-    lowered = "".join(c.lower() if c.isascii() else c for c in text)
+    """The text anywhere, its own signs taken for themselves."""
     for special in "!%_":
-        lowered = lowered.replace(special, "!" + special)
-    return f"%{lowered}%"
+        text = text.replace(special, "!" + special)
+    return f"%{text}%"
 
 
 @lru_cache(maxsize=256)
 def search_statement(conditions: tuple[str, ...], *, downwards: bool) -> Statement:
     where = " AND ".join(("account_id = $1", *conditions))
     order = "DESC" if downwards else "ASC"
-    return statement(
-        "search_messages", f"SELECT {MESSAGE} FROM message WHERE {where} ORDER BY seq {order} LIMIT $2 OFFSET $3"
-    )
+    sql = f"SELECT {MESSAGE} FROM message WHERE {where} ORDER BY seq {order} LIMIT $2 OFFSET $3"
+    # SQLite's LIKE takes ASCII letters in either case, ILIKE all letters.
+    return statement("search_messages", sql, postgresql=sql.replace(" LIKE ", " ILIKE "))
 
 
 async def glance(tx: Tx, account_id: int, seqs: Sequence[int]) -> dict[int, Glance]:
