@@ -156,6 +156,7 @@ def test_masking_shows_no_number() -> None:
 
 def test_countries() -> None:
     """A number's country is known by its code."""
+    assert country_of("447700900104") == "GB", "a number that nobody has"
     assert country_of("31612345678") == "NL"
     assert country_of("12025550123") == "US"
     assert country_of("999") is None

@@ -165,8 +165,11 @@ def mask_number(number: str) -> str:
 
 
 def country_of(number: str) -> str | None:
-    """The ISO 3166 code of an E.164 number's country, or None."""
+    """The ISO 3166 code of an E.164 number's country, or None. Of a number that nobody has, its code's main country."""
     try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse("+" + number, None))
+        parsed = phonenumbers.parse("+" + number, None)
     except NumberParseException:
         return None
+    found = phonenumbers.region_code_for_number(parsed)
+    found = found or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return found if found not in {None, "ZZ", "001"} else None

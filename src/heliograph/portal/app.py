@@ -17,6 +17,7 @@ from heliograph.accounts import sessions
 from heliograph.errors import HeliographError, TooManyRequests, Unavailable
 from heliograph.portal.access import NotLoggedIn, Rule, check_rule
 from heliograph.portal.door import pass_door
+from heliograph.portal.overview.counting import Counting
 from heliograph.portal.places import PLACES
 from heliograph.portal.rendering import Pages
 from heliograph.portal.security import UNSAFE, Csrf, check_origin
@@ -43,6 +44,7 @@ class Portal:
             acceptor=Acceptor(runtime.database, runtime.settings),
             whatsapp=open_whatsapp(runtime.settings),
             streams=Streams(),
+            counting=Counting(runtime),
         )
         self._app = build_app(self.desk)
         self._sweeper: asyncio.Task[None] | None = None
@@ -68,6 +70,7 @@ class Portal:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
+        await self.desk.counting.stop()
         await self.desk.acceptor.drain()
         await self.desk.whatsapp.close()
 

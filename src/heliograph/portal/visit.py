@@ -16,6 +16,7 @@ from heliograph.channels.whatsapp.channel import WhatsApp
 from heliograph.config import Settings
 from heliograph.errors import Unauthenticated
 from heliograph.portal.access import Rule, may
+from heliograph.portal.overview.counting import Counting
 from heliograph.portal.places import PLACES, Place
 from heliograph.portal.rendering import Pages
 from heliograph.portal.security import Csrf, cookie_name
@@ -37,6 +38,7 @@ class Desk(Struct, frozen=True):
     acceptor: Acceptor
     whatsapp: WhatsApp
     streams: Streams
+    counting: Counting
 
 
 class Said(Struct, frozen=True):
