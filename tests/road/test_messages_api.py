@@ -1,11 +1,13 @@
 """The API's part that concerns messages, over real sockets: the checklist of v3-api.md §13 and our extensions."""
 
 import asyncio
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import aiohttp
 import pytest
 from tests.kit.house import Client, House, Tenant
 from tests.kit.waiting import eventually
@@ -106,6 +108,16 @@ async def test_http_send_by_get(client: Client, house: House, tenant: Tenant, ba
     assert answer.startswith("HTTP/1.1 200")
     assert "cache-control: no-store" in answer.lower()
     assert '"Hello Ada"' in answer
+
+
+async def test_head_sends_nothing(house: House, tenant: Tenant, client: Client) -> None:
+    """HEAD only looks: it sends nothing where GET would."""
+    _, before, _ = await client.call("GET", "/api/v3/sms")
+    path = f"/api/http/sms/send?recipient=447700900101&sender_id=YourName&message=Hello&api_token={tenant.token}"
+    async with aiohttp.ClientSession() as session, session.head(f"{house.url}{path}") as answer:
+        assert answer.status == 405
+    _, after, _ = await client.call("GET", "/api/v3/sms")
+    assert after["data"]["total"] == before["data"]["total"]
 
 
 async def test_only_http_sends_by_get(client: Client) -> None:
@@ -257,6 +269,38 @@ async def test_keys_in_a_race(client: Client, house: House) -> None:
     assert len([m for m in await house.carrier.messages() if m["text"] == "race"]) == 1
 
 
+async def test_keys_of_changes(client: Client) -> None:
+    """A key works for cancelling too: the same answer again, told so, and another message is refused under it."""
+    first, second = [await client.send(schedule_time="2027-01-02 07:00") for _ in range(2)]
+    headers = {"Idempotency-Key": "cancel-1"}
+    path = f"/api/v3/sms/{first['uid']}/cancel"
+    _, done, plain = await client.call("POST", path, headers=headers)
+    status, again, told = await client.call("POST", path, headers=headers)
+    assert (status, again, told["idempotent-replayed"]) == (200, done, "true")
+    assert "idempotent-replayed" not in plain
+    status, refused, _ = await client.call("POST", f"/api/v3/sms/{second['uid']}/cancel", headers=headers)
+    assert (status, refused["code"]) == (422, "idempotency_key_reused")
+    assert (await client.explain(second["uid"]))["state"] == "scheduled"
+
+
+async def test_a_refused_change_leaves_the_key_free(client: Client) -> None:
+    """What was refused was not done, so the key may be used again."""
+    data = await client.send()
+    await client.until(data["uid"], "Delivered")
+    headers = {"Idempotency-Key": "refused-1"}
+    status, _, _ = await client.call("POST", f"/api/v3/sms/{data['uid']}/cancel", headers=headers)
+    assert status == 409
+    status, _, told = await client.call("POST", "/api/v3/sms/send", BODY, headers=headers)
+    assert (status, "idempotent-replayed" in told) == (200, False)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+async def test_bad_keys(client: Client, key: str) -> None:
+    """A key has 1 to 255 characters."""
+    status, body, _ = await client.call("POST", "/api/v3/sms/send", BODY, headers={"Idempotency-Key": key})
+    assert (status, list(body["errors"])) == (422, ["Idempotency-Key"])
+
+
 # Scheduling and cancelling
 
 
@@ -368,6 +412,18 @@ async def test_filters(client: Client, house: House) -> None:
         assert (status, body["code"]) == (422, "invalid"), query
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["per_page[]=5", "limit[]=1&limit[]=2", "status[]=Sent", "page[]=1", "cursor[]=1", "since[]=x", "page[a]=1"],
+)
+async def test_lists_where_a_text_is_meant(client: Client, query: str) -> None:
+    """A parameter given as an array is refused or passed over, and is no fault of the server."""
+    status, body, _ = await client.call("GET", f"/api/v3/sms?{query}")
+    assert status in {200, 422}, body
+    status, body, _ = await client.call("GET", "/api/v3/sms", {"per_page": [5], "limit": {"a": 1}, "page": None})
+    assert (status, body["data"]["per_page"]) == (200, 25)
+
+
 # Explaining
 
 
@@ -432,8 +488,6 @@ async def test_health(client: Client, house: House) -> None:
     for path in ("/healthz", "/readyz"):
         status, body, _ = await client.call("GET", path)
         assert (status, body["status"]) == (200, "success")
-    import aiohttp
-
     async with aiohttp.ClientSession() as session, session.get(f"{house.url}/metrics") as answer:
         text = await answer.text()
     assert "heliograph_database_up 1.0" in text
@@ -442,10 +496,6 @@ async def test_health(client: Client, house: House) -> None:
 
 async def test_docs_name_nothing_outside(house: House) -> None:
     """The documentation pages load nothing from another server."""
-    import re
-
-    import aiohttp
-
     async with aiohttp.ClientSession() as session:
         for path in ("/docs", "/docs/errors", "/docs/style.css", "/openapi.json"):
             async with session.get(f"{house.url}{path}") as answer:

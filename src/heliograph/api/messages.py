@@ -1,6 +1,7 @@
 """Send, view, list, cancel: the part of the API that concerns messages (v3-api.md §6)."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -188,7 +189,8 @@ FILTERS = ("status", "direction", "recipient", "since", "until", "per_page", "li
 
 def kept_query(values: dict[str, Any]) -> list[tuple[str, str]]:
     """What the links of a page repeat: the filters, and never the token."""
-    return [(name, str(values[name])) for name in FILTERS if values.get(name) not in {None, ""}]
+    found = [(name, values.get(name)) for name in FILTERS]
+    return [(name, str(value)) for name, value in found if isinstance(value, str | int) and value != ""]
 
 
 def read_filters(call: Call) -> Filters:
@@ -242,26 +244,14 @@ def read_cursor(values: dict[str, Any]) -> int | None:
 async def cancel(call: Call) -> Answer:
     """POST /sms/{uid}/cancel: `cancelled`, or `too late` with 409. Never both: the queue row goes to one or the other."""
     message = await find(call)
-    key = idempotency_key(call)
-    account_id, keep_ms = call.account_id, call.counter.runtime.settings.idempotency_hours * 3_600_000
 
-    async def work(tx: Tx) -> tuple[KeptAnswer | None, bool, bytes]:
-        at_ms = now_ms()
-        if key is not None and (kept := await kept_answer(tx, account_id, key.key_sha256, at_ms - keep_ms)):
-            return kept, False, b""
-        cancelled, current = await cancel_message(tx, account_id, message.id, at_ms)
-        answer = render_success({**view_message(facts_of(current)), "result": "cancelled"}, "The message was cancelled")
-        if cancelled and key is not None:
-            kept = KeptAnswer(key.request_sha256, 200, answer)
-            await keep_answer(tx, account_id, key.key_sha256, kept, at_ms, at_ms - keep_ms)
-        return None, cancelled, answer
+    async def work(tx: Tx) -> bytes:
+        cancelled, current = await cancel_message(tx, message.account_id, message.id, now_ms())
+        if not cancelled:
+            raise Conflict(TOO_LATE, code="too_late")
+        return render_success({**view_message(facts_of(current)), "result": "cancelled"}, "The message was cancelled")
 
-    kept, cancelled, answer = await call.counter.runtime.database.write(work)
-    if kept is not None and key is not None:
-        return replayed(kept, key)
-    if not cancelled:
-        raise Conflict(TOO_LATE, code="too_late")
-    return Answer(answer)
+    return await change_once(call, work)
 
 
 async def mark_read(call: Call) -> Answer:
@@ -271,13 +261,35 @@ async def mark_read(call: Call) -> Answer:
         raise Invalid.field("uid", "Only an incoming message can be marked as read.")
     subject = message.carrier_message_id
 
-    async def work(tx: Tx) -> None:
+    async def work(tx: Tx) -> bytes:
         await errand_store.owe_errand(
             tx, message.account_id, message.id, "mark_read", message.connection_id, subject, now_ms()
         )
+        return render_success(view_message(facts_of(message)), "The message will be marked as read")
 
-    await call.counter.runtime.database.write(work)
-    return success(view_message(facts_of(message)), "The message will be marked as read")
+    return await change_once(call, work)
+
+
+async def change_once(call: Call, work: Callable[[Tx], Awaitable[bytes]]) -> Answer:
+    """Make a change and keep its answer for the request's Idempotency-Key, in one transaction; or repeat a kept answer.
+
+    What `work` raises undoes everything, and the key stays free."""
+    key = idempotency_key(call)
+    keep_ms = call.counter.runtime.settings.idempotency_hours * 3_600_000
+
+    async def change(tx: Tx) -> tuple[KeptAnswer | None, bytes]:
+        if key is None:
+            return None, await work(tx)
+        at_ms = now_ms()
+        if kept := await kept_answer(tx, key.account_id, key.key_sha256, at_ms - keep_ms):
+            return kept, b""
+        answer = await work(tx)
+        ours = KeptAnswer(key.request_sha256, 200, answer)
+        await keep_answer(tx, key.account_id, key.key_sha256, ours, at_ms, at_ms - keep_ms)
+        return None, answer
+
+    kept, answer = await call.counter.runtime.database.write(change)
+    return replayed(kept, key) if kept is not None and key is not None else Answer(answer)
 
 
 async def not_yet(_call: Call) -> Answer:

@@ -60,9 +60,19 @@ SEND_FIELDS: Json = {
             {"type": "array", "items": {"type": ["string", "integer"]}},
         ],
     },
-    "sender_id": text("A registered sender: a name of at most 11 characters, or a number.", examples=["YourName"]),
-    "type": text("`whatsapp`. Absent: the channel of the sender.", examples=["whatsapp"]),
-    "message": text("The text, at most 4096 characters; 1024 with an image.", examples=["This is a test message"]),
+    "sender_id": optional(
+        text(
+            "A registered sender: a name of at most 11 characters, or a number. Needed unless the account has a default.",
+            examples=["YourName"],
+        )
+    ),
+    "type": optional(text("`whatsapp`. Absent: the channel of the sender.", examples=["whatsapp"])),
+    "message": optional(
+        text(
+            "The text, at most 4096 characters; 1024 with an image. Needed unless there is an image or a template.",
+            examples=["This is a test message"],
+        )
+    ),
     "media_url": optional(text("Address of an image; the text becomes its caption.", format="uri")),
     "schedule_time": optional(
         text(
@@ -287,7 +297,7 @@ def describe_operation(flavour: str, method: str, route: Route) -> Json:
                         "properties": SEND_FIELDS
                         if flavour == "v3"
                         else {"api_token": text("The token, where no header has it."), **SEND_FIELDS},
-                        "required": ["recipient", "sender_id", "type", "message"],
+                        "required": ["recipient"],
                     }
                 }
                 for kind in ("application/json", "application/x-www-form-urlencoded")

@@ -52,7 +52,9 @@ def scope_of(handler: Handler) -> str:
 
 
 def find_route(method: str, path: str) -> tuple[Handler, str, str]:
-    """The handler, the flavour and the uid of the path. Raises NotFound or MethodNotAllowed."""
+    """The handler, the flavour and the uid of the path. Raises NotFound or MethodNotAllowed.
+
+    HEAD is GET without the body, but never a send: whoever only looks at an address must change nothing."""
     route = LITERAL.get(path)
     captured = ""
     if route is None:
@@ -63,6 +65,6 @@ def find_route(method: str, path: str) -> tuple[Handler, str, str]:
         else:
             raise NotFound("There is nothing at this address.", code="no_such_address")
     handler = route.handlers.get("GET" if method == "HEAD" else method)
-    if handler is None:
+    if handler is None or (method == "HEAD" and handler is messages.send):
         raise MethodNotAllowed(tuple(sorted(route.handlers)))
     return handler, "v3" if path.startswith("/api/v3") else "http", captured
