@@ -281,6 +281,8 @@ class NumberLoop:
             except Unavailable:
                 await asyncio.sleep(0.5)
             else:
+                if outcome.verdict is not Verdict.ACCEPTED:
+                    self._woken.set()  # it may be due again sooner than we meant to look
                 return
 
 
