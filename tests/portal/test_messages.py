@@ -236,8 +236,10 @@ async def test_live_list_in_a_browser(tmp_path: Path) -> None:
         await page.get_by_text("No messages yet").wait_for()
         async with Client(house, tenant) as client:
             await client.send(recipient="12025550131")
-            await page.get_by_role("link", name="1 newer").click()
+            await page.get_by_role("link", name="1 newer").wait_for()
+            await page.keyboard.press("n")
             await page.locator("td .st", has_text="Failed").wait_for()
-        await page.locator("a.cell").click()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
         await page.get_by_role("link", name="Send again").wait_for()
         assert not wrong

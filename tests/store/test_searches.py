@@ -1,12 +1,16 @@
 """Searching an account's messages: by index to the end, by text in stretches, in both directions."""
 
+import re
+
+import msgspec
 import pytest
 
 from heliograph.core.statuses import State
 from heliograph.store import messages, searches, sends
-from heliograph.store.engine import Database
+from heliograph.store.engine import Database, statement
 from heliograph.store.messages import Filters
 from heliograph.store.searches import Search
+from tests.store.conftest import Store
 from tests.store.makers import NOON_MS, make_account, make_messages, new_inbound, new_message, read, write
 
 
@@ -30,6 +34,10 @@ async def make_history(database: Database) -> int:
 
 
 SEARCHES = {
+    "failed": Search(filters=Filters(states=(State.FAILED,))),
+    "waiting": Search(filters=Filters(states=(State.QUEUED, State.SENDING, State.SCHEDULED))),
+    "received late": Search(filters=Filters(states=(State.RECEIVED,), since_ms=NOON_MS + 30_000), text="1"),
+    "person late": Search(filters=Filters(person="31600000003", since_ms=NOON_MS, until_ms=NOON_MS + 50_000)),
     "none": Search(),
     "text": Search(text="100% off_"),
     "accent": Search(text="off_É"),
@@ -54,13 +62,14 @@ async def test_pages(database: Database, name: str) -> None:
         row.seq
         for row in everything
         if search.text.lower() in row.text.lower()
+        and (not filters.states or row.state in filters.states)
         and search.sender in {None, row.sender}
         and filters.person in {None, row.person}
         and filters.direction in {None, row.direction}
         and (filters.since_ms is None or row.created_at_ms >= filters.since_ms)
         and (filters.until_ms is None or row.created_at_ms < filters.until_ms)
     ]
-    assert expected or name == "quote"
+    assert expected or name in {"quote", "failed"}
     down: list[int] = []
     before: int | None = None
     for _ in range(100):
@@ -97,6 +106,37 @@ async def test_a_stretch_is_bounded(database: Database) -> None:
     assert (found.rows, found.looked_until) == ([], None), "a person has an index"
 
 
+def test_which_index() -> None:
+    """A person and one rare state have an index of their own; a text or a sender has none."""
+    indexed = [name for name, search in SEARCHES.items() if search.is_indexed]
+    assert indexed == ["failed", "waiting", "person late", "none", "person", "incoming"]
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+async def test_no_search_reads_an_account(store: Store, name: str) -> None:
+    """On SQLite each search goes through the index that fits, with no sort behind it (but for what waits in the queue)."""
+    if store.settings.is_postgresql:
+        return
+    database = await store.open()
+    search = SEARCHES[name]
+    filters = msgspec.structs.replace(search.filters, since_ms=None, until_ms=None)
+    conditions, values = await read(database, messages.filter_query, 1, filters, None)
+    bounds = (f"seq > ${len(values) + 4}", f"seq < ${len(values) + 5}")
+    what = searches.search_statement((*conditions, *bounds), search.index, downwards=True)
+    plan = statement("plan_in_test", "", sqlite="EXPLAIN QUERY PLAN " + what.sqlite)
+    rows = await database.read(lambda tx: tx.rows(plan, 1, 50, 0, *values, 0, 99))
+    told = " / ".join(row[3] for row in rows)
+    if search.index:
+        assert re.search(rf"SEARCH message USING INDEX {search.index} \(account_id=\?.* AND seq>\? AND seq<\?\)", told)
+        assert "TEMP B-TREE" not in told
+    else:
+        assert "SEARCH message USING PRIMARY KEY (account_id=? AND id=?)" in told
+    for point in (searches.GLANCE, searches.MESSAGES_BY_SEQ):
+        plan = statement("plan_in_test", "", sqlite="EXPLAIN QUERY PLAN " + point.sqlite)
+        rows = await database.read(lambda tx, plan=plan: tx.rows(plan, 1, *range(50)))  # type: ignore[misc]
+        assert "INDEX message_by_seq (account_id=? AND seq=?)" in rows[0][3]
+
+
 async def test_glance(database: Database) -> None:
     """States of named rows as they stand now, with their place in the queue; nothing of another account."""
     account_id = await make_history(database)
@@ -112,4 +152,20 @@ async def test_glance(database: Database) -> None:
     assert seen[1].progress is not None
     assert seen[1].progress.lease_until_ms is None
     assert seen[3].progress is None, "it came in"
-    await read(database, searches.find_between, account_id, Search(), 0, 9, 5, downwards=True)
+
+
+async def test_bounds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times become numbers with some room; what waits is found by the queue while it is short, then by the list."""
+    account_id = await make_history(database)
+    monkeypatch.setattr(searches, "NEARBY", 3)
+    filters = Filters(since_ms=NOON_MS + 10_000, until_ms=NOON_MS + 20_000)
+    assert await read(database, searches.bounds_of_time, account_id, filters) == (10 - 3, 20 + 3)
+    assert await read(database, searches.bounds_of_time, account_id, Filters()) == (0, 61)
+    waiting = SEARCHES["waiting"]
+    assert (await read(database, searches.choose_index, account_id, waiting)).name == ""
+    monkeypatch.setattr(searches, "MOST_WAITING", 5)
+    assert (await read(database, searches.choose_index, account_id, waiting)).name == "message_by_seq"
+    found = await read(database, searches.search_older, account_id, waiting, before_seq=None, limit=3, most=10)
+    assert [row.seq for row in found.rows] == [59, 58, 56]
+    rows = await read(database, searches.find_between, account_id, Search(), "message_by_seq", 0, 9, 5, downwards=True)
+    assert [row.seq for row in rows] == [8, 7, 6, 5, 4]

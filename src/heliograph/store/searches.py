@@ -7,12 +7,11 @@ sender) is searched in a stretch of the list, and the answer tells where that en
 from collections.abc import Sequence
 from functools import lru_cache
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from heliograph.core.statuses import OPEN, SPARSE
+from heliograph.core.statuses import OPEN, SPARSE, State
 from heliograph.store.engine import Statement, Tx, statement
 from heliograph.store.messages import (
-    DISORDER,
     MESSAGE,
     Filters,
     Message,
@@ -25,6 +24,9 @@ from heliograph.store.sends import SendProgress
 MOST_LOOKED_AT = 10_000  # messages that one page of an unindexed search looks at
 MOST_AT_A_GLANCE = 50
 NO_SEQ = -1
+MOST_WAITING = 2000  # so many that wait are looked up by the queue, more by walking down the list
+# Two nodes may number messages of the same moment in another order than they came; a list is cut no more exactly than this.
+NEARBY = 2000
 
 
 class Search(Struct, frozen=True, kw_only=True):
@@ -38,16 +40,22 @@ class Search(Struct, frozen=True, kw_only=True):
         return self != Search()
 
     @property
-    def is_indexed(self) -> bool:
-        """Whether an index leads to exactly the rows that match, in order."""
+    def index(self) -> str:
+        """The index of the table that serves it best; "" where the queue leads to the rows."""
         filters = self.filters
+        states = (State.RECEIVED,) if filters.direction == "incoming" and not filters.states else filters.states
         if filters.person is not None:
+            return "message_by_person"
+        if states and set(states) <= OPEN:
+            return ""
+        return "message_by_sparse_state" if len(states) == 1 and set(states) <= SPARSE else "message_by_seq"
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether that index leads to hardly more rows than match, so that all may be looked at."""
+        if self.filters.person is not None or not self:
             return True
-        if self.text or self.sender is not None:
-            return False
-        if filters.states:
-            return set(filters.states) <= SPARSE or set(filters.states) <= OPEN
-        return filters.direction != "outgoing"
+        return self.index != "message_by_seq" and not self.text and self.sender is None
 
 
 class Found(Struct, frozen=True):
@@ -66,16 +74,32 @@ class Glance(Struct, frozen=True):
     progress: SendProgress | None
 
 
-GLANCE = statement(
+PLACES = ", ".join(f"${place}" for place in range(2, 2 + MOST_AT_A_GLANCE))
+
+
+def by_index(name: str, sql: str, table: str, index: str) -> Statement:
+    """A statement whose index we choose: SQLite, which knows nothing of the rows, would now and then read a whole account."""
+    return statement(name, sql, sqlite=sql.replace(f"FROM {table}", f"FROM {table} INDEXED BY {index}", 1))
+
+
+GLANCE = by_index(
     "glance",
     "SELECT m.seq, m.state, m.schedule_at_ms, d.due_at_ms, d.attempts, d.lease_until_ms, d.lane FROM message AS m "
-    "LEFT JOIN send_due AS d ON d.account_id = m.account_id AND d.message_id = m.id WHERE m.account_id = $1 AND m.seq IN "
-    f"({', '.join(f'${place}' for place in range(2, 2 + MOST_AT_A_GLANCE))})",
+    "LEFT JOIN send_due AS d ON d.account_id = m.account_id AND d.message_id = m.id WHERE m.account_id = $1 "
+    f"AND m.seq IN ({PLACES})",
+    "message AS m",
+    "message_by_seq",
 )
-MESSAGES_BY_SEQ = statement(
+MESSAGES_BY_SEQ = by_index(
     "messages_by_seq",
-    f"SELECT {MESSAGE} FROM message WHERE account_id = $1 AND seq IN "
-    f"({', '.join(f'${place}' for place in range(2, 2 + MOST_AT_A_GLANCE))}) ORDER BY seq DESC",
+    f"SELECT {MESSAGE} FROM message WHERE account_id = $1 AND seq IN ({PLACES}) ORDER BY seq DESC",
+    "message",
+    "message_by_seq",
+)
+
+
+COUNT_WAITING = statement(
+    "count_waiting", "SELECT count(*) FROM (SELECT 1 FROM send_due WHERE account_id = $1 LIMIT $2) AS counted"
 )
 
 
@@ -83,47 +107,83 @@ async def search_older(
     tx: Tx, account_id: int, search: Search, *, before_seq: int | None, limit: int, most: int = MOST_LOOKED_AT
 ) -> Found:
     """Newest first, below `before_seq`; without an index at most `most` messages are looked at."""
-    top = (await last_seq(tx, account_id)) + 1 if before_seq is None else before_seq
-    if search.filters.until_ms is not None:
-        top = min(top, await seq_at_time(tx, account_id, search.filters.until_ms) + DISORDER)
-    floor = 0 if search.is_indexed else max(0, top - 1 - most)
-    rows = await find_between(tx, account_id, search, floor, top, limit, downwards=True)
+    floor, top = await bounds_of_time(tx, account_id, search.filters)
+    if before_seq is not None:
+        top = min(top, before_seq)
+    index = await choose_index(tx, account_id, search)
+    lowest = floor if index.is_enough else max(floor, top - 1 - most)
+    rows = await find_between(tx, account_id, search, index.name, lowest, top, limit, downwards=True)
     if len(rows) == limit:
         return Found(rows, rows[-1].seq)
-    return Found(rows, floor + 1 if floor else None)
+    return Found(rows, lowest + 1 if lowest > floor else None)
 
 
 async def search_newer(
     tx: Tx, account_id: int, search: Search, *, after_seq: int, limit: int, most: int = MOST_LOOKED_AT
 ) -> Found:
     """Oldest first, above `after_seq`."""
-    newest = await last_seq(tx, account_id)
-    ceiling = newest if search.is_indexed else min(newest, after_seq + most)
-    rows = await find_between(tx, account_id, search, after_seq, ceiling + 1, limit, downwards=False)
+    floor, top = await bounds_of_time(tx, account_id, search.filters)
+    floor = max(floor, after_seq)
+    index = await choose_index(tx, account_id, search)
+    highest = top if index.is_enough else min(top, floor + most + 1)
+    rows = await find_between(tx, account_id, search, index.name, floor, highest, limit, downwards=False)
     if len(rows) == limit:
         return Found(rows, rows[-1].seq)
-    return Found(rows, ceiling if ceiling < newest else None)
+    return Found(rows, highest - 1 if highest < top else None)
+
+
+async def bounds_of_time(tx: Tx, account_id: int, filters: Filters) -> tuple[int, int]:
+    """Between which numbers (themselves not included) the messages of the filters' time lie."""
+    floor, top = 0, await last_seq(tx, account_id) + 1
+    if filters.since_ms is not None:
+        floor = max(floor, await seq_at_time(tx, account_id, filters.since_ms) - NEARBY)
+    if filters.until_ms is not None:
+        top = min(top, await seq_at_time(tx, account_id, filters.until_ms) + NEARBY)
+    return floor, top
+
+
+class Index(Struct, frozen=True):
+    """name: as in Search.index. is_enough: it leads to hardly more rows than match, so that all may be looked at."""
+
+    name: str
+    is_enough: bool
+
+
+async def choose_index(tx: Tx, account_id: int, search: Search) -> Index:
+    if search.index:
+        return Index(search.index, search.is_indexed)
+    waiting = await tx.row(COUNT_WAITING, account_id, MOST_WAITING + 1)
+    assert waiting is not None
+    if waiting[0] > MOST_WAITING:
+        return Index("message_by_seq", is_enough=False)  # so many that they are met soon
+    return Index("", is_enough=True)
 
 
 async def find_between(
-    tx: Tx, account_id: int, search: Search, floor: int, top: int, limit: int, *, downwards: bool
+    tx: Tx, account_id: int, search: Search, index: str, floor: int, top: int, limit: int, *, downwards: bool
 ) -> list[Message]:
     """Matches with floor < seq < top."""
-    conditions, values = await filter_query(tx, account_id, search.filters, None)
+    filters = structs.replace(search.filters, since_ms=None, until_ms=None)
+    conditions, values = await filter_query(tx, account_id, filters, None)
     given = list(conditions)
 
     def add(condition: str, value: object) -> None:
         values.append(value)
         given.append(condition.format(f"${3 + len(values)}"))
 
+    # One bound below and one above, for an engine may take the worst of several.
     add("seq > {}", floor)
     add("seq < {}", top)
+    if search.filters.since_ms is not None:
+        add("created_at_ms >= {}", search.filters.since_ms)
+    if search.filters.until_ms is not None:
+        add("created_at_ms < {}", search.filters.until_ms)
     if search.sender is not None:
         add("sender = {}", search.sender)
     if search.text:
         add("text LIKE {} ESCAPE '!'", like_pattern(search.text))
-    found = await tx.rows(search_statement(tuple(given), downwards=downwards), account_id, limit, 0, *values)
-    return [Message(*row) for row in found]
+    what = search_statement(tuple(given), index, downwards=downwards)
+    return [Message(*row) for row in await tx.rows(what, account_id, limit, 0, *values)]
 
 
 def like_pattern(text: str) -> str:
@@ -134,12 +194,16 @@ def like_pattern(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def search_statement(conditions: tuple[str, ...], *, downwards: bool) -> Statement:
+def search_statement(conditions: tuple[str, ...], index: str, *, downwards: bool) -> Statement:
     where = " AND ".join(("account_id = $1", *conditions))
     order = "DESC" if downwards else "ASC"
     sql = f"SELECT {MESSAGE} FROM message WHERE {where} ORDER BY seq {order} LIMIT $2 OFFSET $3"
+    # Without a name of ours no index may be taken for the order: the queue leads to the rows.
+    hinted = (
+        sql.replace("FROM message", f"FROM message INDEXED BY {index}", 1) if index else sql.replace(" seq ", " +seq ")
+    )
     # SQLite's LIKE takes ASCII letters in either case, ILIKE all letters.
-    return statement("search_messages", sql, postgresql=sql.replace(" LIKE ", " ILIKE "))
+    return statement("search_messages", sql, sqlite=hinted, postgresql=sql.replace(" LIKE ", " ILIKE "))
 
 
 async def glance(tx: Tx, account_id: int, seqs: Sequence[int]) -> dict[int, Glance]:

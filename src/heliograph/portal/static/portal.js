@@ -81,7 +81,15 @@ function readyToast() {
   });
 }
 
-// Keys: "/" finds, "g" and a letter goes to a place, "?" shows them. Not while somebody writes.
+// Keys: "/" finds, "g" and a letter goes to a place; in lists "j" and "k" go from row to row, "[" and "]" from page to page,
+// "n" shows what is newer. Not while somebody writes.
+const LIST_KEYS = { n: "[data-newer]:not([hidden])", "[": "[rel=prev]", "]": "[rel=next]" };
+function goToRow(step) {
+  const rows = [...document.querySelectorAll(".main a.cell")];
+  const here = rows.indexOf(document.activeElement);
+  const row = rows[here < 0 ? 0 : here + step];
+  if (row) row.focus();
+}
 function readyKeys() {
   let going = 0;
   document.addEventListener("keydown", (event) => {
@@ -101,6 +109,11 @@ function readyKeys() {
     else if (event.key === "/") {
       const find = document.getElementById("find");
       if (find) { event.preventDefault(); find.focus(); }
+    } else if (event.key === "j" || event.key === "k") {
+      goToRow(event.key === "j" ? 1 : -1);
+    } else if (LIST_KEYS[event.key]) {
+      const link = document.querySelector(LIST_KEYS[event.key]);
+      if (link) link.click();
     } else if (event.key === "c") {
       const send = document.querySelector('.side nav a[data-key="s"]');
       if (send) send.click();
