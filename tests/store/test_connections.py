@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from heliograph.core.ids import new_id
-from heliograph.store import connections
+from heliograph.store import connections, queues
 from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Database
 from tests.store.conftest import Store
-from tests.store.makers import NOON_MS, make_account, make_connection, new_sender, write
+from tests.store.makers import NOON_MS, make_account, make_connection, make_message, new_sender, read, write
 
 
 async def found(database: Database, row: ConnectionRow) -> ConnectionRow:
@@ -58,6 +58,52 @@ async def test_set_pace(database: Database) -> None:
     assert (await found(database, row)).pace_per_s == 80
     await database.write(lambda tx: connections.set_pace(tx, account.id, row.id, 250))
     assert (await found(database, row)).pace_per_s == 250
+
+
+async def test_facts_and_callbacks(database: Database) -> None:
+    """What the carrier said is kept with its time; a callback's time only grows; another account changes nothing."""
+    account, other = await make_account(database), await make_account(database, "Bolt")
+    row = await make_connection(database, account.id)
+    assert (row.facts, row.facts_at_ms, row.verified_at_ms, row.heard_at_ms) == (None, None, None, None)
+    for owner, facts in ((account, "{}"), (other, "stolen")):
+        await write(database, connections.keep_facts, owner.id, row.id, facts, NOON_MS, "15550100099", 250)
+        await write(database, connections.record_verified, owner.id, row.id, NOON_MS + owner.id)
+        await write(database, connections.record_heard, owner.id, row.id, NOON_MS + owner.id)
+    await write(database, connections.record_heard, account.id, row.id, NOON_MS - 5)
+    kept = await found(database, row)
+    assert (kept.facts, kept.facts_at_ms, kept.display_number, kept.pace_per_s) == ("{}", NOON_MS, "15550100099", 250)
+    assert (kept.verified_at_ms, kept.heard_at_ms) == (NOON_MS + account.id, NOON_MS + account.id)
+
+
+async def test_an_operators_hold(database: Database) -> None:
+    """A hold that a person made is not replaced by the carrier's; it takes the place of any."""
+    account = await make_account(database)
+    row = await make_connection(database, account.id)
+    for code in ("token_invalid", "operator_paused", "throttled"):
+        await write(database, connections.hold, row.id, "number", code, "Why.", None)
+    assert (await found(database, row)).hold_code == "operator_paused"
+    assert await write(database, connections.release, account.id, row.id)
+
+
+async def test_remove_connection(database: Database) -> None:
+    """A number goes with its senders, those of others stay; what waits to leave through it is counted up to a bound."""
+    account = await make_account(database)
+    row = await make_connection(database, account.id)
+    kept = await make_connection(database, account.id, address="2")
+    for name, owner in (("One", row), ("Two", row), ("Kept", kept)):
+        sender = new_sender(account.id, owner.id, name=name)
+        await write(database, connections.add_sender, sender, name.casefold())
+    for _ in range(3):
+        await make_message(database, account.id, connection_id=row.id)
+    claimed = await write(database, queues.claim_due, queues.SENDS, new_id(), NOON_MS + 1000, NOON_MS, 1)
+    assert len(claimed) == 1
+    assert await read(database, connections.count_waiting, account.id, row.id, 100) == 3
+    assert await read(database, connections.count_waiting, account.id, row.id, 2) == 2
+    assert await read(database, connections.count_waiting, account.id, kept.id, 100) == 0
+    assert not await write(database, connections.remove_connection, account.id + 1, row.id)
+    assert await write(database, connections.remove_connection, account.id, row.id)
+    assert [one.id for one in await database.read(connections.all_connections)] == [kept.id]
+    assert [one.name for one in await read(database, connections.senders_of_account, account.id)] == ["Kept"]
 
 
 @pytest.mark.parametrize(("scope", "hit"), [("number", {"a"}), ("business_account", {"a", "b"}), ("app", {"a", "c"})])

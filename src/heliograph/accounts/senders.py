@@ -2,6 +2,7 @@
 
 import hmac
 
+import msgspec
 from msgspec import Struct
 
 from heliograph.accounts.tokens import fold_sender
@@ -60,7 +61,7 @@ async def connect_number(runtime: Runtime, account_id: int, number: Number, fact
     for field in ("token", "app_secret"):
         if not getattr(number, field):
             raise Invalid.field(field, f"The {field.replace('_', ' ')} is missing.")
-    connection = connection_for(runtime, number)
+    connection, at_ms = connection_for(runtime, number), now_ms()
     made = ConnectionRow(
         id=0,
         account_id=account_id,
@@ -79,7 +80,7 @@ async def connect_number(runtime: Runtime, account_id: int, number: Number, fact
         hold_code=None,
         hold_sentence=None,
         held_until_ms=None,
-        created_at_ms=now_ms(),
+        created_at_ms=at_ms,
     )
 
     async def work(tx: Tx) -> ConnectionRow:
@@ -88,7 +89,10 @@ async def connect_number(runtime: Runtime, account_id: int, number: Number, fact
         for row in await store.connections_at_address(tx, "whatsapp", number.phone_number_id):
             if row.account_id != account_id and row.base_url == connection.base_url:
                 raise Conflict("Another account of this installation has this number.", code="number_taken")
-        return await store.put_connection(tx, made)
+        row = await store.put_connection(tx, made)
+        kept = msgspec.json.encode(facts).decode()
+        await store.keep_facts(tx, account_id, row.id, kept, at_ms, row.display_number, row.pace_per_s)
+        return row
 
     return await runtime.database.write(work)
 

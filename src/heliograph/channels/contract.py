@@ -180,6 +180,7 @@ class NumberFacts(Struct, frozen=True, kw_only=True):
     messaging_limit: str | None = None
     name_status: str | None = None
     can_send: str = "AVAILABLE"
+    verification: str = "UNKNOWN"  # whether somebody gave the carrier the code that it sent to the number
     raw: str = ""
 
 

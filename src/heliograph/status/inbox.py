@@ -1,6 +1,8 @@
 """The door for callbacks: check the signature over the raw bytes, keep them, answer. Nobody reads them here."""
 
+import contextlib
 from collections.abc import Sequence
+from functools import partial
 
 from heliograph.channels.whatsapp.callback import verification_challenge, verify_signature
 from heliograph.core.batching import Batcher
@@ -9,10 +11,11 @@ from heliograph.core.vault import CannotUnseal
 from heliograph.errors import Forbidden, NotFound, Unavailable
 from heliograph.runtime import Runtime
 from heliograph.store.callbacks import Callback, add_callbacks
-from heliograph.store.connections import ConnectionRow, connection_by_callback
+from heliograph.store.connections import ConnectionRow, connection_by_callback, record_heard, record_verified
 from heliograph.store.engine import Tx
 
 MOST_KNOWN = 10_000
+HEARD_EVERY_MS = 10_000  # how exact the time of a number's last callback is
 
 
 class Inbox:
@@ -21,6 +24,7 @@ class Inbox:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._known: dict[str, tuple[ConnectionRow, str]] = {}
+        self._heard_at_ms: dict[int, int] = {}
         self._batcher: Batcher[Callback, None] = Batcher(
             self._flush, most_at_once=500, most_waiting=runtime.settings.max_waiting_accepts
         )
@@ -35,6 +39,8 @@ class Inbox:
         challenge = verification_challenge(query, connection.verify_token)
         if challenge is None:
             raise Forbidden("The verify token is not that of this address.", code="wrong_verify_token")
+        account_id, connection_id, at_ms = connection.account_id, connection.id, now_ms()
+        await self._runtime.database.write(lambda tx: record_verified(tx, account_id, connection_id, at_ms))
         return challenge
 
     async def keep(self, callback_uid: str, raw: bytes, signature: str | None) -> None:
@@ -54,7 +60,20 @@ class Inbox:
             await add_callbacks(tx, callbacks)
 
         await self._runtime.database.write(work)
+        await self._note_heard(callbacks)
         return [None] * len(callbacks)
+
+    async def _note_heard(self, callbacks: Sequence[Callback]) -> None:
+        """So that people see that callbacks arrive. Apart from the callbacks' own commit: it must cost them nothing."""
+        newest = {(callback.account_id, callback.connection_id): callback.received_at_ms for callback in callbacks}
+        for (account_id, connection_id), at_ms in newest.items():
+            if at_ms - self._heard_at_ms.get(connection_id, 0) < HEARD_EVERY_MS:
+                continue
+            if len(self._heard_at_ms) >= MOST_KNOWN:
+                self._heard_at_ms.clear()
+            self._heard_at_ms[connection_id] = at_ms
+            with contextlib.suppress(Unavailable):
+                await self._runtime.database.write(partial(record_heard_of, account_id, connection_id, at_ms))
 
     async def _find(self, callback_uid: str) -> tuple[ConnectionRow, str]:
         known = self._known.get(callback_uid)
@@ -76,3 +95,7 @@ class Inbox:
             self._known.clear()
         self._known[callback_uid] = (connection, secret)
         return connection, secret
+
+
+async def record_heard_of(account_id: int, connection_id: int, at_ms: int, tx: Tx) -> None:
+    await record_heard(tx, account_id, connection_id, at_ms)

@@ -10,6 +10,8 @@ class ConnectionRow(Struct, frozen=True):
 
     sealed_secrets: token and app secret, encrypted. app_mark: which app its secret belongs to, without telling the secret.
     A hold (hold_code, hold_sentence, held_until_ms; no end = until someone mends it) keeps its messages waiting.
+    facts: what the carrier said of the number when it was last asked, as JSON. verified_at_ms: when the carrier verified our
+    callback address; heard_at_ms: about when it last called there.
     """
 
     id: int
@@ -30,6 +32,10 @@ class ConnectionRow(Struct, frozen=True):
     hold_sentence: str | None
     held_until_ms: int | None
     created_at_ms: int
+    facts: str | None = None
+    facts_at_ms: int | None = None
+    verified_at_ms: int | None = None
+    heard_at_ms: int | None = None
 
     def __repr__(self) -> str:
         return f"ConnectionRow(id={self.id}, account_id={self.account_id}, address={self.address!r})"
@@ -50,7 +56,8 @@ class Sender(Struct, frozen=True):
 
 CONNECTION = (
     "id, account_id, channel, address, business_account, display_number, sealed_secrets, app_mark, callback_uid, verify_token, "
-    "base_url, api_version, use_appsecret_proof, pace_per_s, hold_code, hold_sentence, held_until_ms, created_at_ms"
+    "base_url, api_version, use_appsecret_proof, pace_per_s, hold_code, hold_sentence, held_until_ms, created_at_ms, "
+    "facts, facts_at_ms, verified_at_ms, heard_at_ms"
 )
 SENDER = "account_id, name, channel, connection_id, window_template_name, window_template_language, resend_unknown, created_at_ms"
 
@@ -86,9 +93,32 @@ CONNECTIONS_AT_ADDRESS = statement(
     f"SELECT {CONNECTION} FROM connection WHERE channel = $1 AND address = $2",
 )
 SET_PACE = statement("set_pace", "UPDATE connection SET pace_per_s = $3 WHERE account_id = $1 AND id = $2")
+KEEP_FACTS = statement(
+    "keep_facts",
+    "UPDATE connection SET facts = $3, facts_at_ms = $4, display_number = $5, pace_per_s = $6 "
+    "WHERE account_id = $1 AND id = $2",
+)
+RECORD_VERIFIED = statement(
+    "record_verified", "UPDATE connection SET verified_at_ms = $3 WHERE account_id = $1 AND id = $2"
+)
+RECORD_HEARD = statement(
+    "record_heard",
+    "UPDATE connection SET heard_at_ms = $3 WHERE account_id = $1 AND id = $2 "
+    "AND (heard_at_ms IS NULL OR heard_at_ms < $3)",
+)
+REMOVE_CONNECTION = statement("remove_connection", "DELETE FROM connection WHERE account_id = $1 AND id = $2")
+REMOVE_SENDERS = statement(
+    "remove_senders_of_connection", "DELETE FROM sender WHERE account_id = $1 AND connection_id = $2"
+)
+WAITING = statement(
+    "sends_of_connection",
+    "SELECT count(*) FROM (SELECT 1 AS one FROM send_due WHERE account_id = $1 AND connection_id = $2 AND owner IS NULL "
+    "UNION ALL SELECT 1 AS one FROM send_due WHERE account_id = $1 AND connection_id = $2 AND owner IS NOT NULL "
+    "LIMIT $3) AS waiting",
+)
 HOLD = (
     "UPDATE connection SET hold_code = $2, hold_sentence = $3, held_until_ms = $4 "
-    "WHERE (hold_code IS NULL OR hold_code <> $2 OR held_until_ms IS NOT NULL) AND "
+    "WHERE (hold_code IS NULL OR (hold_code <> $2 AND substr(hold_code, 1, 8) <> 'operator') OR held_until_ms IS NOT NULL) AND "
 )
 HOLD_NUMBER = statement("hold_number", HOLD + "id = $1")
 HOLD_BUSINESS_ACCOUNT = statement(
@@ -238,8 +268,43 @@ async def set_pace(tx: Tx, account_id: int, connection_id: int, pace_per_s: int)
     tx.announce("connections")
 
 
+async def keep_facts(
+    tx: Tx, account_id: int, connection_id: int, facts: str, at_ms: int, display_number: str, pace_per_s: int
+) -> None:
+    """What the carrier just said of the number: all of it as JSON, and what sending goes by."""
+    await tx.run(KEEP_FACTS, account_id, connection_id, facts, at_ms, display_number, pace_per_s)
+    tx.announce("connections")
+
+
+async def record_verified(tx: Tx, account_id: int, connection_id: int, at_ms: int) -> None:
+    """The carrier verified the callback address."""
+    await tx.run(RECORD_VERIFIED, account_id, connection_id, at_ms)
+
+
+async def record_heard(tx: Tx, account_id: int, connection_id: int, at_ms: int) -> None:
+    """The carrier called. An older time changes nothing."""
+    await tx.run(RECORD_HEARD, account_id, connection_id, at_ms)
+
+
+async def count_waiting(tx: Tx, account_id: int, connection_id: int, most: int) -> int:
+    """How many messages wait to go out through the number, scheduled ones among them; counting ends at `most`."""
+    row = await tx.row(WAITING, account_id, connection_id, most)
+    return int(row[0]) if row else 0
+
+
+async def remove_connection(tx: Tx, account_id: int, connection_id: int) -> bool:
+    """Forget a number, its credentials and its senders."""
+    await tx.run(REMOVE_SENDERS, account_id, connection_id)
+    changed = await tx.run(REMOVE_CONNECTION, account_id, connection_id)
+    tx.announce("senders")
+    tx.announce("connections")
+    return changed > 0
+
+
 async def hold(tx: Tx, connection_id: int, scope: str, code: str, sentence: str, until_ms: int | None) -> int:
-    """Let the messages of a number wait; scope: number, business_account or app (of the same account). How many it hit."""
+    """Let the messages of a number wait; scope: number, business_account or app (of the same account). How many it hit.
+
+    A hold whose code begins with "operator" was made by a person, and only a person ends it: no other hold takes its place."""
     what = {"number": HOLD_NUMBER, "business_account": HOLD_BUSINESS_ACCOUNT, "app": HOLD_APP}[scope]
     changed = await tx.run(what, connection_id, code, sentence, until_ms)
     tx.announce("connections")

@@ -249,6 +249,17 @@ async def test_account_that_is_not_known(carrier: Carrier, channel: WhatsApp, co
     assert "business account id" in caught.value.advice
 
 
+async def test_numbers_of_the_account(carrier: Carrier, channel: WhatsApp, connection: Connection) -> None:
+    """Every number of the business account, by its id; numbers are digits, however they are shown."""
+    paging = {"cursors": {"after": "C1"}, "next": "https://elsewhere.example/"}
+    carrier.will(
+        answering({"data": [{"id": "1", "display_phone_number": "+1 555-010-0001"}], "paging": paging}),
+        answering({"data": [{"id": "2", "display_phone_number": None}, {}]}),
+    )
+    assert await channel.list_numbers(connection) == {"1": "15550100001", "2": "", "": ""}
+    assert carrier.asked[1].query == {"fields": "id,display_phone_number", "limit": "100", "after": "C1"}
+
+
 # Templates
 
 

@@ -172,9 +172,19 @@ class WhatsApp:
             throughput_per_s=PACE_BESIDE_THE_APP if facts.get("is_on_biz_app") is True else pace,
             messaging_limit=text(facts.get("whatsapp_business_manager_messaging_limit")),
             name_status=text(facts.get("name_status")),
+            verification=text(facts.get("code_verification_status")) or "UNKNOWN",
             can_send=text(mapping(facts.get("health_status")).get("can_send_message")) or "AVAILABLE",
             raw=hide_secrets(connection, msgspec.json.encode(facts).decode())[:LONGEST_RAW],
         )
+
+    async def list_numbers(self, connection: Connection) -> dict[str, str]:
+        """The numbers of the business account: phone number id → E.164 digits. Raises ChannelRefused."""
+        found: dict[str, str] = {}
+        query = {"fields": "id,display_phone_number", "limit": "100"}
+        for one in await self._list(connection, (connection.business_account_id, "phone_numbers"), query):
+            shown = text(one.get("display_phone_number")) or ""
+            found[text(one.get("id")) or ""] = "".join(c for c in shown if c in "0123456789")
+        return found
 
     async def subscribe(self, connection: Connection, address: str, verify_token: str) -> None:
         """Have the account's callbacks sent to `address` (§5). The carrier verifies it at once. Raises ChannelRefused."""
@@ -212,22 +222,26 @@ class WhatsApp:
 
     async def list_templates(self, connection: Connection) -> list[dict[str, Any]]:
         """All templates of the account, as the carrier describes them. Raises ChannelRefused."""
-        found: list[dict[str, Any]] = []
-        path, query = (connection.business_account_id, "message_templates"), {"limit": "100"}
-        for _ in range(MOST_PAGES):
-            page = await self._call(connection, "GET", path, ACCOUNT_ID, query=query)
-            found += objects(page.get("data"))
-            paging = mapping(page.get("paging"))
-            after = mapping(paging.get("cursors")).get("after")
-            if "next" not in paging or not isinstance(after, str):  # `next` itself carries the token: never followed
-                break
-            query = {"limit": "100", "after": after}
-        return found
+        return await self._list(connection, (connection.business_account_id, "message_templates"), {"limit": "100"})
 
     async def create_template(self, connection: Connection, template: dict[str, Any]) -> dict[str, Any]:
         """Submit a template for review; the carrier's id, status and category. Raises ChannelRefused."""
         path = (connection.business_account_id, "message_templates")
         return await self._call(connection, "POST", path, ACCOUNT_ID, json=template)
+
+    async def _list(self, connection: Connection, path: tuple[str, ...], query: dict[str, str]) -> list[dict[str, Any]]:
+        """Everything of a list of the business account, page by page. Raises ChannelRefused."""
+        found: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            page = await self._call(connection, "GET", path, ACCOUNT_ID, query={**query, **after})
+            found += objects(page.get("data"))
+            paging = mapping(page.get("paging"))
+            cursor = mapping(paging.get("cursors")).get("after")
+            if "next" not in paging or not isinstance(cursor, str):  # `next` itself carries the token: never followed
+                break
+            after = {"after": cursor}
+        return found
 
     async def _call(
         self,
