@@ -54,6 +54,7 @@ PLACES: tuple[Place, ...] = (
     # Conversations
     Place("inbox", "/inbox", N_("Inbox"), "i"),
     # The carrier's side: senders, templates
+    Place("senders", "/senders", N_("Senders"), "n"),
     # For programs
     Place("developers", "/developers", N_("Developers"), "d"),
     # For people
