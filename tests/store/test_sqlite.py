@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,22 @@ async def test_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         holder.close()
         await make_account(database, "after")
     finally:
+        await database.close()
+
+
+async def test_locked_for_many(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who wait for one lock together are refused together, not each after a wait of its own."""
+    monkeypatch.setattr(sqlite, "LOCK_PATIENCE_S", 0.2)
+    database = await SqliteDatabase.open(path)
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        began_at = time.monotonic()
+        results = await asyncio.gather(*(make_account(database, str(n)) for n in range(100)), return_exceptions=True)
+        assert {getattr(one, "code", "") for one in results} == {"storage_busy"}
+        assert time.monotonic() - began_at < 5
+    finally:
+        holder.close()
         await database.close()
 
 

@@ -69,6 +69,10 @@ def failing_with_a_sentence(command: Callable[P, T]) -> Callable[P, T]:
             return command(*args, **kwargs)
         except (HeliographError, SettingsError) as error:
             fail(getattr(error, "message", str(error)) + advice_of(error))
+        except OSError as error:
+            if error.filename is None:
+                raise
+            fail(f"{error.filename}: {error.strerror}.")
 
     return wrapped
 

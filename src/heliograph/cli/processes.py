@@ -43,11 +43,15 @@ def stop_event() -> asyncio.Event:
     return stopping
 
 
-def die_with_parent() -> None:
-    """A child whose supervisor was killed must not linger (Linux: PR_SET_PDEATHSIG)."""
+def die_with_parent(parent: int = 0) -> None:
+    """A child whose supervisor was killed must not linger (Linux: PR_SET_PDEATHSIG).
+
+    `parent`: the supervisor's process id where it is known, for it may be dead before this is called."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if parent and os.getppid() != parent:
+        sys.exit(0)
 
 
 def calm_the_collector() -> None:
@@ -253,7 +257,7 @@ def children_of(settings: Settings) -> list[Child]:
         "HELIOGRAPH_HOST": settings.host,
         "HELIOGRAPH_PORT": str(settings.port),
     }
-    command = [sys.executable, "-m", "heliograph", "serve", "--child", "--role"]
+    command = [sys.executable, "-m", "heliograph", "serve", "--child", str(os.getpid()), "--role"]
     workers = settings.api_workers if settings.is_postgresql else 1
     found = [Child(f"api-{number}", [*command, "api"], environ) for number in range(1, workers + 1)]
     return [*found, Child("dispatcher", [*command, "dispatch"], environ)]

@@ -22,9 +22,11 @@ from heliograph.runtime import set_up_logs
 @click.option(
     "--migrate/--no-migrate", default=True, help="Bring the database's schema up to date first (default: yes)."
 )
-@click.option("--child", is_flag=True, hidden=True, help="Started by a supervisor: end with it.")
+@click.option(
+    "--child", type=int, default=0, hidden=True, help="Started by the supervisor of that process id: end with it."
+)
 @failing_with_a_sentence
-def serve(role: str, host: str | None, port: int | None, migrate: bool, child: bool) -> None:
+def serve(role: str, host: str | None, port: int | None, migrate: bool, child: int) -> None:
     """Run the installation until Ctrl-C or SIGTERM.
 
     On SIGTERM it accepts nothing more, finishes what is in flight (HELIOGRAPH_SHUTDOWN_GRACE_S) and ends with exit code 0.
@@ -37,12 +39,15 @@ def serve(role: str, host: str | None, port: int | None, migrate: bool, child: b
     settings = settings_or_fail(host=host, port=port)
     set_up_logs(settings, role if role != "all" else "supervisor")
     if child:
-        processes.die_with_parent()
+        processes.die_with_parent(child)
     else:
         from heliograph.store.migrate import migrate as bring_up_to_date
+        from heliograph.store.sqlite import check_file
 
         if role != "dispatch":
             processes.check_port_is_free(settings)
+        if not settings.is_postgresql:
+            check_file(settings.sqlite_path)
         if migrate:
             bring_up_to_date(settings)
     match role:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from heliograph.config import Settings
 from heliograph.errors import Unavailable
+from heliograph.store.sqlite import unavailable
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -44,6 +45,8 @@ async def current_revision(settings: Settings) -> str | None:
         rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except apsw.SQLError:
         return None
+    except apsw.Error as error:
+        raise unavailable(error) from None
     finally:
         connection.close()
     return str(rows[0][0]) if rows else None

@@ -5,6 +5,7 @@ Writers of several processes take turns by the database's own lock; each turn is
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -74,20 +75,70 @@ def drive(work: Work[T], tx: SqliteTx) -> T:
     raise RuntimeError("The work of a transaction waited for something outside of it.")
 
 
+# The database itself is in trouble, whatever was asked of it; what passes when somebody else is done; what needs a new look.
+TROUBLE = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.PermissionsError,
+    apsw.NoMemError,
+)
+PASSING = (apsw.BusyError, apsw.LockedError, apsw.FullError)
+
+
 def unavailable(error: Exception) -> Unavailable:
     """What SQLite's refusal means to a caller. Its own text goes to the log only."""
     log.error("database_refused", engine="sqlite", error=type(error).__name__, detail=str(error))
     match error:
         case apsw.FullError() | apsw.IOError():
-            return Unavailable("The disk of this server is full or failing. Nothing was stored.", code="storage_full")
+            return Unavailable(
+                "The disk of this server is full or failing. Nothing was stored.",
+                code="storage_full",
+                retry_after_s=10,
+            )
         case apsw.BusyError() | apsw.LockedError():
             return Unavailable(
                 "The database is busy. Nothing was stored; try again.", code="storage_busy", retry_after_s=1
             )
         case apsw.CorruptError() | apsw.NotADBError():
-            return Unavailable("The database of this server is damaged. Nothing was stored.", code="storage_damaged")
+            return Unavailable(
+                "The database of this server is damaged. Nothing was stored.", code="storage_damaged", retry_after_s=60
+            )
         case _:
-            return Unavailable("The database cannot be used now. Nothing was stored.", code="storage_unavailable")
+            return Unavailable(
+                "The database cannot be used now. Nothing was stored.", code="storage_unavailable", retry_after_s=5
+            )
+
+
+ADVICE = {
+    "storage_full": "Make room on its disk, then start again.",
+    "storage_busy": "Another program holds its lock: end that, then start again.",
+    "storage_damaged": "Put a backup in its place, or save what can be read: sqlite3 FILE .recover",
+    "storage_unavailable": "See that this user may read and write it and its folder.",
+}
+
+
+def check_file(path: Path) -> None:
+    """Raises Unavailable, in words for whoever starts a server, when the file cannot be written as a database.
+
+    A file that is not there yet is no fault."""
+    if not path.exists():
+        return
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(int(LOCK_PATIENCE_S * 1000))
+            connection.execute("BEGIN IMMEDIATE; SELECT count(*) FROM sqlite_master; ROLLBACK").fetchall()
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        code = unavailable(error).code
+        raise Unavailable(f"The database {path} cannot be used ({code}). {ADVICE[code]}", code=code) from None
 
 
 class Job:
@@ -181,23 +232,30 @@ class SqliteDatabase:
                 self._commit(connection, batch)
             except BaseException as error:  # noqa: BLE001 - whatever it was, its callers must be answered
                 fail(batch, error)
+                connection = keep_or_drop(connection, error)
             finish(batch, self._signals)
             if last:
                 break
-        if connection is not None:
-            connection.close()
+        keep_or_drop(connection, None)
 
     def _commit(self, connection: apsw.Connection, batch: list[Job]) -> None:
-        """All works in one transaction; if one fails, each in its own, so that none suffers for another."""
+        """All works in one transaction; if one fails, each in its own, so that none suffers for another.
+
+        Raises where the database itself is in trouble: then every work would fail, each after its own wait."""
         try:
             self._commit_together(connection, batch)
+        except TROUBLE:
+            raise
         except Exception as error:  # noqa: BLE001 - given to its caller, or tried again alone
             if len(batch) == 1:
                 batch[0].error = error
                 return
-            for job in batch:
+            for place, job in enumerate(batch):
                 try:
                     self._commit_together(connection, [job])
+                except TROUBLE as trouble:
+                    fail(batch[place:], trouble)
+                    return
                 except Exception as own_error:  # noqa: BLE001 - given to its caller
                     job.error = own_error
 
@@ -227,9 +285,9 @@ class SqliteDatabase:
                         connection.execute("ROLLBACK")
             except BaseException as error:  # noqa: BLE001 - given to its caller
                 job.error = error
+                connection = keep_or_drop(connection, error)
             finish([job], None)
-        if connection is not None:
-            connection.close()
+        keep_or_drop(connection, None)
 
     # Signals and the end
 
@@ -253,6 +311,16 @@ class SqliteDatabase:
         for thread in self._threads:
             await loop.run_in_executor(None, thread.join)
         self._signals.close()
+
+
+def keep_or_drop(connection: apsw.Connection | None, error: BaseException | None) -> apsw.Connection | None:
+    """Close the connection at the end (no error), or after trouble that it may remember: the next use opens a new one."""
+    if error is not None and (isinstance(error, PASSING) or not isinstance(error, apsw.Error)):
+        return connection
+    if connection is not None:
+        with contextlib.suppress(apsw.Error):
+            connection.close()
+    return None
 
 
 def fail(batch: list[Job], error: BaseException) -> None:
