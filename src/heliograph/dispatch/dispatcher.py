@@ -65,6 +65,7 @@ class Dispatcher:
         if self._alone:
             await self._database.write(self._bury_the_dead)
         await self._own()
+        self._look.set()  # settle at once what the dead left
         self._tasks = [
             asyncio.create_task(self._keep_owning(), name="own-numbers"),
             asyncio.create_task(self._probe_holds(), name="probe-holds"),
@@ -80,7 +81,8 @@ class Dispatcher:
                 await task
         grace_s = self._runtime.settings.shutdown_grace_s
         await asyncio.gather(self._errands.stop(), *(loop.stop(grace_s) for loop in self.loops.values()))
-        await asyncio.gather(*self._leaving.values())
+        if self._leaving:
+            await asyncio.wait(set(self._leaving.values()), timeout=grace_s)
         await self._outcomes.drain()
         if self._stop_listening is not None:
             self._stop_listening()

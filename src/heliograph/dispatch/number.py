@@ -79,7 +79,8 @@ class NumberLoop:
         self._pace = Pace(row.pace_per_s)
         self._pairs = PairLimits()
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._not_begun: list[DueSend] = []
         self._backlog = False
         self._in_flight: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -114,21 +115,26 @@ class NumberLoop:
 
     async def stop_claiming(self) -> None:
         """Begin nothing more; what is in flight goes on."""
-        self._stopping = True
+        self._stopping.set()
         self._woken.set()
         if self._task is not None:
             await self._task
 
     async def stop(self, grace_s: float) -> None:
-        """Claim nothing more; let what is in flight end within the grace time."""
+        """Claim nothing more; let what is in flight end within the grace time; give back what had not begun."""
         await self.stop_claiming()
         if self._in_flight:
             await asyncio.wait(set(self._in_flight), timeout=grace_s)
-        for task in self._in_flight:
+        left = set(self._in_flight)
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._not_begun:
+            with contextlib.suppress(Unavailable):
+                await self._database.write(lambda tx: send_store.give_back_sends(tx, self._owner, self._not_begun))
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._step()
             except Unavailable as error:
@@ -151,7 +157,7 @@ class NumberLoop:
             return
         free = self._most_in_flight - len(self._in_flight)
         if free <= 0:
-            await asyncio.wait(set(self._in_flight), return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for_room()
             return
         self._woken.clear()
         limit = min(free, self._pace.available(), MOST_CLAIMED)
@@ -169,6 +175,12 @@ class NumberLoop:
             if claimed.next_due_at_ms is not None:
                 wait = min(wait, max(0.001, (claimed.next_due_at_ms - now_ms()) / 1000))
             await self._sleep(wait)
+
+    async def _wait_for_room(self) -> None:
+        """Until an attempt ends, or this loop must."""
+        asked = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({*self._in_flight, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -239,12 +251,23 @@ class NumberLoop:
         task.add_done_callback(self._in_flight.discard)
 
     async def _attempt(self, send: DueSend, sender: Sender | None, outgoing: Outgoing, send_until_s: float) -> None:
-        async with self._slots:
-            if time.monotonic() > send_until_s:
-                # This process stood still. Others may think the attempt over: what leaves now could be the second.
-                await self._hand_over(send, sender, outgoing, TOO_LATE)
-                return
-            outcome = await self._channel.send(self._connection, outgoing)
+        begun = False
+        try:
+            async with self._slots:
+                if self._stopping.is_set():
+                    return
+                begun = True
+                if time.monotonic() > send_until_s:
+                    # This process stood still. Others may think the attempt over: what leaves now could be the second.
+                    outcome = TOO_LATE
+                else:
+                    outcome = await self._channel.send(self._connection, outgoing)
+        finally:
+            if not begun:
+                self._not_begun.append(send)
+        if outcome is TOO_LATE:
+            await self._hand_over(send, sender, outgoing, TOO_LATE)
+            return
         self._learn(send, outcome)
         await self._hand_over(send, sender, outgoing, outcome)
 

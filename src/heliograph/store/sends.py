@@ -102,6 +102,20 @@ async def retry_send(
     await tx.run(RETRY_SEND, account_id, message_id, owner, due_at_ms, as_template, attempts)
 
 
+async def give_back_sends(tx: Tx, owner: bytes, sends: list[DueSend]) -> None:
+    """Claimed but not begun: they are due as they were, and no attempt was made."""
+    for send in sends:
+        await retry_send(
+            tx,
+            send.account_id,
+            send.message_id,
+            owner,
+            due_at_ms=send.due_at_ms,
+            as_template=send.as_template,
+            attempts=send.attempts,
+        )
+
+
 async def owe_send_again(
     tx: Tx, account_id: int, message_id: bytes, connection_id: int, *, due_at_ms: int, attempts: int, as_template: bool
 ) -> None:
