@@ -253,6 +253,19 @@ async def test_retry_send(database: Database) -> None:
     assert (row.attempts, bool(row.as_template)) == (3, True)
 
 
+async def test_give_back_sends(database: Database) -> None:
+    """What was claimed and not begun is due as it was; only its holder gives it back."""
+    account = await make_account(database)
+    await make_message(database, account.id)
+    mine, other = new_id(), new_id()
+    rows = await due(database, account.id, 1, NOON_MS)
+    await database.write(lambda tx: sends.claim_sends(tx, mine, NOON_MS + 90, rows))
+    await database.write(lambda tx: sends.give_back_sends(tx, other, rows))
+    assert await due(database, account.id, 1, NOON_MS) == []
+    await database.write(lambda tx: sends.give_back_sends(tx, mine, rows))
+    assert await due(database, account.id, 1, NOON_MS) == rows
+
+
 async def test_owe_send_again(database: Database) -> None:
     """A message that had left the queue returns to it once."""
     account = await make_account(database)
