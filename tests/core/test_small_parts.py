@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,17 @@ async def test_batches_form_under_load() -> None:
     assert await first == 2
     assert await asyncio.gather(*rest) == [n * 2 for n in range(2, 102)]
     assert sizes == [1, 50, 50]
+
+
+async def test_a_caller_that_comes_again_at_once() -> None:
+    """Whoever adds the next item in the very step in which the last was answered is not forgotten."""
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        return items
+
+    batcher = Batcher(flush, most_at_once=10, most_waiting=10)
+    async with asyncio.timeout(5):
+        assert [await batcher.add(n) for n in range(100)] == list(range(100))
 
 
 async def test_one_bad_item_fails_alone() -> None:

@@ -31,6 +31,7 @@ class Batcher(Generic[Item, Result]):
         self._most_waiting = most_waiting
         self._lanes = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._working = 0  # lanes that will look again before they end
         self._running: set[asyncio.Task[None]] = set()
 
     async def add(self, item: Item) -> Result:
@@ -41,7 +42,8 @@ class Batcher(Generic[Item, Result]):
             raise Unavailable("This server is busy. Nothing was stored; try again.", code="overloaded", retry_after_s=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._running) < self._lanes:
+        if self._working < self._lanes:
+            self._working += 1
             task = asyncio.create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -53,11 +55,15 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait(set(self._running))
 
     async def _work(self) -> None:
-        # One turn of the loop, so that requests that are being read right now come along.
-        await asyncio.sleep(0)
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_at_once))]
-            await self._flush_batch(batch)
+        try:
+            # One turn of the loop, so that requests that are being read right now come along.
+            await asyncio.sleep(0)
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most_at_once))]
+                await self._flush_batch(batch)
+        finally:
+            # In the same step as the last look: an item that comes before the task counts as done starts another.
+            self._working -= 1
 
     async def _flush_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
