@@ -171,6 +171,16 @@ class House:
         self.api.start()
         self.dispatcher.start()
         await self.until_ready()
+        await self.until_dispatching()
+
+    async def until_dispatching(self) -> None:
+        """The dispatcher has begun: from here on it hears a signal."""
+
+        async def begun() -> bool:
+            assert self.dispatcher.alive(), self.dispatcher.log.read_text()
+            return '"dispatcher_started"' in self.dispatcher.log.read_text()
+
+        await eventually(begun)
 
     async def until_ready(self) -> None:
         async def ready() -> bool:
