@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliograph.core.numbering_plans import COUNTRY_CODES, is_plainly_possible
 from heliograph.core.phone_numbers import (
     NotANumber,
     NotASender,
@@ -82,6 +83,22 @@ def test_every_countrys_example(country: str, style: int) -> None:
         phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.INTERNATIONAL),
     ]
     assert read_number(spellings[style]) == e164[1:]
+
+
+@given(st.sampled_from(sorted(COUNTRY_CODES)), st.text("0123456789", min_size=1, max_size=14))
+def test_the_quick_way_agrees(country_code: str, national: str) -> None:
+    """What the quick way takes, the library takes too, and gives back the same digits; so its refusals stay the library's."""
+    digits = country_code + national
+    if is_plainly_possible(digits):
+        number = phonenumbers.parse("+" + digits, None)
+        assert phonenumbers.is_possible_number(number)
+        assert phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) == "+" + digits
+
+
+@pytest.mark.parametrize("digits", ["31612345678", "447700900101", "15550100002", "905321234567", "5511987654321"])
+def test_usual_numbers_go_the_quick_way(digits: str) -> None:
+    """The numbers of most calls never reach the library."""
+    assert is_plainly_possible(digits)
 
 
 @given(st.text(max_size=40), st.sampled_from([None, "NL", "US"]))

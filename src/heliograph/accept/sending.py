@@ -67,7 +67,7 @@ def prepare_send(
         raise Invalid(errors)
     sender = find_sender(senders, name)
     media_url, text = request.media_url, request.message or ""
-    details: dict[str, object] = dict(origin)
+    later = due_at_ms > now_ms
     common: dict[str, Any] = {
         "account_id": account.id,
         "person_user_id": request.recipient_user_id,
@@ -80,16 +80,19 @@ def prepare_send(
         "media_url": media_url,
         "template": template,
         "sms_type": sender.channel,
-        "details": msgspec.json.encode(
-            {**details, "dlt_template_id": request.dlt_template_id} if request.dlt_template_id else details
-        ).decode(),
-        "state": State.SCHEDULED if due_at_ms > now_ms else State.QUEUED,
+        "details": render_details(origin, request.dlt_template_id),
+        "state": State.SCHEDULED if later else State.QUEUED,
         "created_at_ms": now_ms,
-        "schedule_at_ms": due_at_ms if due_at_ms > now_ms else None,
+        "schedule_at_ms": due_at_ms if later else None,
         "due_at_ms": due_at_ms,
         "lane": BULK_LANE if len(good) > BULK_FROM else TRANSACTIONAL_LANE,
     }
     return Prepared([NewMessage(id=new_id(), person=number, **common) for number in good], refused)
+
+
+def render_details(origin: Mapping[str, int], dlt_template_id: str | None) -> str:
+    more = {"dlt_template_id": dlt_template_id} if dlt_template_id else {}
+    return msgspec.json.encode({**origin, **more}).decode()
 
 
 def check_recipients(
@@ -120,6 +123,8 @@ def check_sender_name(account: Account, request: SendRequest, errors: dict[str, 
 
 
 def check_type(request: SendRequest, errors: dict[str, list[str]]) -> None:
+    if request.type == "whatsapp":
+        return
     given = (request.type or "").strip().lower()
     if given in {"", "whatsapp"}:
         return

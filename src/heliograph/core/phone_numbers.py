@@ -12,6 +12,8 @@ import phonenumbers
 from msgspec import Struct
 from phonenumbers import NumberParseException
 
+from heliograph.core.numbering_plans import is_plainly_possible
+
 SHORTEST, LONGEST = 7, 15
 PUNCTUATION = str.maketrans("", "", " \t\r\n-.()/\u00a0\u2010\u2011\u2012\u2013\u2014\u202a\u202c\u200e\u200f")
 SENDER_NAME_LONGEST = 11
@@ -46,11 +48,13 @@ def read_number(text: str, default_country: str | None = None) -> str:
     """E.164 digits without "+": of "+31 6-1234 5678", "0031612345678", "31612345678", or a national number with a country.
 
     default_country: ISO 3166 code; without it a number with a leading zero is refused. Raises NotANumber."""
+    if SHORTEST <= len(text) <= LONGEST and text.isdecimal() and text.isascii() and is_plainly_possible(text):
+        return text
     plain = text.translate(PUNCTUATION)
     return read_plain_number(plain, default_country)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def read_plain_number(plain: str, default_country: str | None) -> str:
     international = plain.startswith(("+", "00"))
     digits = plain.removeprefix("+")
@@ -113,6 +117,8 @@ def gather(value: Any, found: list[str]) -> None:
     match value:
         case None | bool():
             return
+        case str() if value.isalnum():
+            found.append(value)
         case str():
             found.extend(part for part in map(str.strip, re.split(r"[,;\n]", value)) if part)
         case float():

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 SHAPE = re.compile(
@@ -56,6 +57,7 @@ def read_offset(text: str | None) -> timezone | None:
     return timezone(-offset if text[0] == "-" else offset)
 
 
+@lru_cache(maxsize=1024)
 def render_time(at_ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds where there are any: 2030-01-02T07:00:00Z."""
     moment = datetime.fromtimestamp(at_ms // 1000, UTC)
