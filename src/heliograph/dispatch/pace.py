@@ -1,15 +1,22 @@
 """How fast: the pace of a number, and the pair limit of each recipient. Both live in the one process that owns the number.
 
 Both are the generic cell rate algorithm: a "theoretical arrival time" per flow, one float, no timers
-(ITU-T I.371 Annex A)."""
+(ITU-T I.371 Annex A). The pace is also held against the times of the last second's messages: what was late may be made up for,
+and still no second has more than the limit."""
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 
-# Messages leave evenly, a little below the limit, so that jitter on the way cannot push a sliding second above it.
+# Messages leave evenly, a little below the limit.
 MARGIN = 0.985
-BURST_S = 0.01  # how much may leave at once after a pause, as a share of a second's worth
+MADE_UP_S = 0.1  # so much lateness is made up for; a pause does not count as lateness beyond it
+WINDOW_S = (
+    1.01  # no more than the limit in so long: the way to the carrier may take some messages 10 ms longer than others
+)
+CLAIM_S = 0.01  # with a backlog, so much of it is claimed together: fewer commits
+WATCHED_UP_TO = 10_000  # messages a second; beyond it the even flow alone has to do
 
 PAIR_INTERVAL_S = 6.05  # whatsapp-cloud-api.md §13: one message per 6 s …
 PAIR_BURST = 44  # … and up to 45 at once, paid back afterwards
@@ -26,7 +33,9 @@ class Pace:
         self._next_at = 0.0
         self._slowed_at = -1e9
         self._share = 1.0
-        self._limit_per_s = per_s
+        self._limit_per_s = 0
+        self._left_at: deque[float] = deque()
+        self.set_limit(per_s)
 
     @property
     def limit_per_s(self) -> int:
@@ -34,7 +43,9 @@ class Pace:
         return self._limit_per_s
 
     def set_limit(self, per_s: int) -> None:
-        self._limit_per_s = per_s
+        if per_s != self._limit_per_s:
+            self._limit_per_s = per_s
+            self._left_at = deque(self._left_at, maxlen=per_s if 0 < per_s <= WATCHED_UP_TO else 0)
 
     @property
     def share(self) -> float:
@@ -49,22 +60,39 @@ class Pace:
         """How many may leave now."""
         if self._limit_per_s <= 0:
             return 1_000_000
-        interval = self._interval_s()
-        burst = max(1, int(self._limit_per_s * BURST_S))
-        ahead = self._next_at - self._clock()
-        return max(0, min(burst, int(burst - ahead / interval + 1e-9)))
+        at = self._clock()
+        by_flow = int((at - max(self._next_at, at - MADE_UP_S)) / self._interval_s() + 1 + 1e-9)
+        return max(0, min(by_flow, self._room(at, by_flow)))
+
+    def _room(self, at: float, wanted: int) -> int:
+        """How many of `wanted` the window has room for."""
+        left_at = self._left_at
+        if left_at.maxlen == 0:
+            return wanted
+        room = self._limit_per_s - len(left_at)
+        for left in left_at:
+            if room >= wanted or left > at - WINDOW_S:
+                break
+            room += 1
+        return room
 
     def take(self, count: int) -> None:
         if self._limit_per_s > 0 and count:
-            self._next_at = max(self._next_at, self._clock()) + count * self._interval_s()
+            at = self._clock()
+            self._next_at = max(self._next_at, at - MADE_UP_S) + count * self._interval_s()
+            self._left_at.extend([at] * count)
 
     def wait_s(self, *, backlog: bool) -> float:
         """Seconds until the next one may leave, 0 when one may now; with a backlog, until several may leave together."""
-        burst = max(1, int(self._limit_per_s * BURST_S))
-        wanted = max(1, burst // 2) if backlog else 1
+        wanted = max(1, int(self._limit_per_s * CLAIM_S / 2)) if backlog else 1
         if self._limit_per_s <= 0 or self.available() >= wanted:
             return 0.0
-        return max(0.0005, self._next_at - self._clock() - (burst - wanted) * self._interval_s())
+        at = self._clock()
+        wait_s = self._next_at + (wanted - 1) * self._interval_s() - at
+        short_of = wanted - (self._limit_per_s - len(self._left_at))
+        if short_of > 0 and self._left_at.maxlen:
+            wait_s = max(wait_s, self._left_at[min(short_of, len(self._left_at)) - 1] + WINDOW_S - at)
+        return max(0.0005, wait_s)
 
     def slow_down(self) -> None:
         """The carrier throttled. Many answers to one burst count once."""
