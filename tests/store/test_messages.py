@@ -355,6 +355,25 @@ async def explain(tx: Tx, account_id: int) -> str:
     return "\n".join(str(row) for row in await tx.rows(what, account_id, 25, 0))
 
 
+async def test_what_waits_is_found_by_the_queue(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few that wait among many are looked up by the queue, many by the list: the same page either way."""
+    account_id, made = await make_history(database)
+    waiting = Filters(states=(State.QUEUED, State.SCHEDULED, State.SENDING))
+    assert await read(database, messages.few_wait, account_id)
+    by_queue = await read(database, messages.filtered_page, account_id, waiting, before_seq=50, limit=5)
+    assert by_queue
+    monkeypatch.setattr(messages, "FEW", 1)
+    assert not await read(database, messages.few_wait, account_id)
+    by_list = await read(database, messages.filtered_page, account_id, waiting, before_seq=50, limit=5)
+    assert by_list == by_queue
+    assert made
+    conditions, _ = await read(database, messages.filter_query, account_id, waiting, 50)
+    what = messages.select_statement(conditions, counting=False, by_queue=True)
+    plan = statement("explain_page", f"EXPLAIN {what.postgresql}", sqlite=f"EXPLAIN QUERY PLAN {what.sqlite}")
+    told = str(await database.read(lambda tx: tx.rows(plan, account_id, 5, 0, 50)))
+    assert "PRIMARY KEY (account_id=? AND id=?)" in told or "Plan" in told or "cost=" in told
+
+
 async def test_same_id_twice(database: Database) -> None:
     """A message id is stored once: the second is refused, and takes no number."""
     account = await make_account(database)

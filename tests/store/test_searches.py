@@ -163,7 +163,7 @@ async def test_bounds(database: Database, monkeypatch: pytest.MonkeyPatch) -> No
     assert await read(database, searches.bounds_of_time, account_id, Filters()) == (0, 61)
     waiting = SEARCHES["waiting"]
     assert (await read(database, searches.choose_index, account_id, waiting)).name == ""
-    monkeypatch.setattr(searches, "MOST_WAITING", 5)
+    monkeypatch.setattr(messages, "FEW", 5)
     assert (await read(database, searches.choose_index, account_id, waiting)).name == "message_by_seq"
     found = await read(database, searches.search_older, account_id, waiting, before_seq=None, limit=3, most=10)
     assert [row.seq for row in found.rows] == [59, 58, 56]

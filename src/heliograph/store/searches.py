@@ -15,6 +15,7 @@ from heliograph.store.messages import (
     MESSAGE,
     Filters,
     Message,
+    few_wait,
     filter_query,
     last_seq,
     seq_at_time,
@@ -24,7 +25,6 @@ from heliograph.store.sends import SendProgress
 MOST_LOOKED_AT = 10_000  # messages that one page of an unindexed search looks at
 MOST_AT_A_GLANCE = 50
 NO_SEQ = -1
-MOST_WAITING = 2000  # so many that wait are looked up by the queue, more by walking down the list
 # Two nodes may number messages of the same moment in another order than they came; a list is cut no more exactly than this.
 NEARBY = 2000
 
@@ -98,11 +98,6 @@ MESSAGES_BY_SEQ = by_index(
 )
 
 
-COUNT_WAITING = statement(
-    "count_waiting", "SELECT count(*) FROM (SELECT 1 FROM send_due WHERE account_id = $1 LIMIT $2) AS counted"
-)
-
-
 async def search_older(
     tx: Tx, account_id: int, search: Search, *, before_seq: int | None, limit: int, most: int = MOST_LOOKED_AT
 ) -> Found:
@@ -152,11 +147,9 @@ class Index(Struct, frozen=True):
 async def choose_index(tx: Tx, account_id: int, search: Search) -> Index:
     if search.index:
         return Index(search.index, search.is_indexed)
-    waiting = await tx.row(COUNT_WAITING, account_id, MOST_WAITING + 1)
-    assert waiting is not None
-    if waiting[0] > MOST_WAITING:
-        return Index("message_by_seq", is_enough=False)  # so many that they are met soon
-    return Index("", is_enough=True)
+    if await few_wait(tx, account_id):
+        return Index("", is_enough=True)
+    return Index("message_by_seq", is_enough=False)  # so many that they are met soon
 
 
 async def find_between(
