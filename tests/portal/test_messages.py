@@ -242,4 +242,11 @@ async def test_live_list_in_a_browser(tmp_path: Path) -> None:
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
         await page.get_by_role("link", name="Send again").wait_for()
+        assert await page.locator("tr[aria-selected] .st", has_text="Failed").count(), "beside the list"
+        assert page.url.startswith(f"{house.url}/messages/"), "its address is in the bar"
+        await page.set_viewport_size({"width": 360, "height": 700})
+        await page.goto("/messages")
+        await page.locator("a.cell").click()
+        await page.get_by_role("link", name="Send again").wait_for()
+        assert not await page.locator("table").count(), "on a phone it is a page of its own"
         assert not wrong

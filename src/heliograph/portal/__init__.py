@@ -37,9 +37,10 @@ Live rows (live.py): a route that returns `watch(visit, look)`; `look` is asked 
     screen readers. The page names the route: `<tbody data-live="/letters/live?…">`.
 
 Parts (static/portal.js): `<a data-part="list">` and `<form data-part="list">` fetch their address and replace the element
-    with that id; the view answers with the whole page, or with the part alone where `visit.wants_part`. `data-part-on="input"`
+    with that id (several ids have spaces between; where that element has no room on the screen, the link is followed
+    instead). The view answers with the whole page, or with the part alone where `visit.wants_part`. `data-part-on="input"`
     on a form asks while one types, at `data-part-from`. `<a data-dialog>` shows the `data-dialog-body` of the page behind the
-    link as a dialog. Without script all of them are plain links and forms.
+    link as a dialog. Without script all of them are plain links and forms; `hidden data-with-script` needs it and is shown.
 
 Nothing is inline: no `style`, no `<script>` without `src`, no `on…`, no address of another server.
 """

@@ -133,6 +133,7 @@ async function loadPart(ids, address, options = {}) {
   pairs.forEach(([stale, fresh]) => { if (stale.outerHTML !== fresh.outerHTML) put(stale, fresh); });
 }
 function put(stale, fresh) {
+  [stale, ...stale.querySelectorAll("[data-live]")].forEach((place) => place.live && place.live.close());
   const inside = stale.contains(document.activeElement) && document.activeElement.id;
   stale.replaceWith(document.adoptNode(fresh));
   ready(fresh);
@@ -142,9 +143,14 @@ function put(stale, fresh) {
 function readyParts(root) {
   each("a[data-part]", (link) => link.addEventListener("click", async (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const place = document.getElementById(link.dataset.part);
+    if (place && getComputedStyle(place).display === "none") return;  // no room for it here: go to its page
     event.preventDefault();
     await loadPart(link.dataset.part, link.href);
     history.pushState({}, "", link.href);
+    each("tr[aria-selected]", (row) => row.removeAttribute("aria-selected"));
+    const row = link.closest("tr");
+    if (row) row.setAttribute("aria-selected", "true");
   }), root);
   each("form[data-part]", (form) => {
     let asked = 0;
@@ -188,6 +194,7 @@ function readyLive(root) {
   const places = root.matches && root.matches("[data-live]") ? [root] : root.querySelectorAll("[data-live]");
   places.forEach((place) => {
     const source = new EventSource(place.dataset.live);
+    place.live = source;
     const heard = (name, act) => source.addEventListener(name, (event) => {
       if (place.isConnected) act(event.data); else source.close();
     });
@@ -218,6 +225,7 @@ function ready(root) {
   readyParts(root);
   readyLive(root);
   readyToolbars(root);
+  each("[data-with-script]", (place) => { place.hidden = false; }, root);
 }
 ready(document);
 readyKeptChoices();
