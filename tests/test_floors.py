@@ -13,7 +13,7 @@ FLOORS: list[set[str]] = [
     {"api", "portal"},
     {"accounts", "campaigns", "contacts"},
     {"accept", "dispatch", "status", "webhooks"},
-    {"runtime"},
+    {"runtime", "logs"},
     {"channels", "store"},
     {"core", "config", "errors"},
 ]

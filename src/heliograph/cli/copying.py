@@ -10,7 +10,7 @@ from msgspec import structs
 
 from heliograph.cli.doors import fail, failing_with_a_sentence, json_option, print_facts, settings_or_fail, table
 from heliograph.config import Settings
-from heliograph.runtime import set_up_logs
+from heliograph.logs import set_up_logs
 
 
 @click.command("copy-database")

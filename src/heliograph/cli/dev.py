@@ -17,11 +17,12 @@ import structlog
 from msgspec import Struct
 
 from heliograph.accounts import people, senders, tokens
-from heliograph.cli import processes
+from heliograph.cli import supervisor
 from heliograph.cli.doors import failing_with_a_sentence, settings_or_fail
 from heliograph.config import Settings
 from heliograph.errors import ChannelRefused, Conflict, NotFound, Refused, Unavailable
-from heliograph.runtime import Runtime, open_runtime, open_whatsapp, set_up_logs, write_private
+from heliograph.logs import set_up_logs
+from heliograph.runtime import Runtime, open_runtime, open_whatsapp, write_private
 from heliograph.store.accounts import Account
 from heliograph.store.migrate import migrate
 
@@ -65,7 +66,7 @@ def dev(port: int | None) -> None:
     home = os.environ.get("HELIOGRAPH_HOME") or "./var"
     settings = settings_or_fail(home=home, port=port)
     set_up_logs(settings, "dev")
-    processes.check_port_is_free(settings)
+    supervisor.check_port_is_free(settings)
     migrate(settings)
     try:
         asyncio.run(run(settings))
@@ -87,7 +88,7 @@ async def run(settings: Settings) -> None:
             click.echo(banner(demo, settings))
             sys.stdout.flush()
 
-        await processes.supervise(settings, on_start)
+        await supervisor.supervise(settings, on_start)
 
 
 # The emulator
@@ -101,7 +102,7 @@ async def running_emulator(settings: Settings) -> Any:
     command = [sys.executable, "-m", "heliograph.emulators.cloud_api"]
     options = ["--port", str(port), "--data", str(settings.home_path / "emulator.jsonl")]
     process = await asyncio.create_subprocess_exec(
-        *command, *options, stdout=asyncio.subprocess.DEVNULL, preexec_fn=processes.die_with_parent
+        *command, *options, stdout=asyncio.subprocess.DEVNULL, preexec_fn=supervisor.die_with_parent
     )
     try:
         await wait_until_answering(f"{url}/__emulator/health", process)

@@ -16,7 +16,8 @@ from heliograph.config import Settings, SettingsError
 from heliograph.core.ids import now_ms
 from heliograph.core.vault import CannotUnseal
 from heliograph.errors import ChannelRefused, HeliographError
-from heliograph.runtime import Runtime, open_database, open_whatsapp, read_vault, set_up_logs
+from heliograph.logs import set_up_logs
+from heliograph.runtime import Runtime, open_database, open_whatsapp, read_vault
 from heliograph.store import connections as connection_store
 from heliograph.store import queues
 from heliograph.store.connections import ConnectionRow

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -12,7 +12,10 @@ import structlog
 
 from heliograph.config import Settings, SettingsError, read_settings
 from heliograph.errors import HeliographError, NotFound
-from heliograph.runtime import Runtime, open_runtime, set_up_logs
+from heliograph.logs import set_up_logs
+
+if TYPE_CHECKING:
+    from heliograph.runtime import Runtime
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,8 +43,10 @@ def settings_or_fail(**overrides: Any) -> Settings:
         fail(str(error))
 
 
-def with_runtime(work: Callable[[Runtime], Awaitable[T]]) -> T:
+def with_runtime(work: "Callable[[Runtime], Awaitable[T]]") -> T:
     """Run a command's work on the installation that the settings name; every error of ours ends in a sentence and exit 1."""
+    from heliograph.runtime import open_runtime  # here: the supervisor uses this module and needs none of that
+
     settings = settings_or_fail()
 
     async def run() -> T:
@@ -77,7 +82,7 @@ def failing_with_a_sentence(command: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
-async def find_account_id(runtime: Runtime, given: str | None) -> int:
+async def find_account_id(runtime: "Runtime", given: str | None) -> int:
     """The account that an option names by id or e-mail address, or the only one there is. Raises NotFound."""
     from heliograph.accounts.people import find_account, find_account_by_email, list_accounts
 

@@ -5,8 +5,9 @@ import sys
 
 import click
 
+from heliograph.cli import supervisor
 from heliograph.cli.doors import failing_with_a_sentence, settings_or_fail
-from heliograph.runtime import set_up_logs
+from heliograph.logs import set_up_logs
 
 
 @click.command()
@@ -32,29 +33,26 @@ def serve(role: str, host: str | None, port: int | None, migrate: bool, child: i
     On SIGTERM it accepts nothing more, finishes what is in flight (HELIOGRAPH_SHUTDOWN_GRACE_S) and ends with exit code 0.
     A process that dies is started again; nothing that was accepted is lost by that.
     """
-    import uvloop
-
-    from heliograph.cli import processes
-
     settings = settings_or_fail(host=host, port=port)
     set_up_logs(settings, role if role != "all" else "supervisor")
     if child:
-        processes.die_with_parent(child)
+        supervisor.die_with_parent(child)
     else:
-        from heliograph.store.migrate import migrate as bring_up_to_date
         from heliograph.store.sqlite import check_file
 
         if role != "dispatch":
-            processes.check_port_is_free(settings)
+            supervisor.check_port_is_free(settings)
         if not settings.is_postgresql:
             check_file(settings.sqlite_path)
         if migrate:
-            bring_up_to_date(settings)
-    match role:
-        case "api":
-            uvloop.run(processes.run_api(settings))
-        case "dispatch":
-            uvloop.run(processes.run_dispatcher(settings))
-        case _:
-            asyncio.run(processes.supervise(settings))
+            supervisor.migrate_apart(settings)
+    if role == "all":
+        asyncio.run(supervisor.supervise(settings))
+    else:
+        import uvloop
+
+        from heliograph.cli import processes  # here: the supervisor runs neither
+
+        run = processes.run_api if role == "api" else processes.run_dispatcher
+        uvloop.run(run(settings))
     sys.exit(0)
