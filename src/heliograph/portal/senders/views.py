@@ -121,7 +121,7 @@ async def watch_number(visit: OnVisit, connection_id: FromPath[int]) -> Stream:
             found.append(news(visit.gettext("Meta's first call has arrived.")))
         return found
 
-    return watch(visit, look, topics=("connections", "senders", "callback"))
+    return watch(visit, look, topics=("connections", "senders"))
 
 
 @post("/senders/numbers/{connection_id:int}/ask", opt={"rule": Rule.OWNER})
