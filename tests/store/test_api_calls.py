@@ -31,6 +31,9 @@ async def test_calls(database: Database) -> None:
     await write(database, api_calls.add_api_calls, [*made, new_call(other.id)])
     assert await read(database, api_calls.api_calls, account.id, 4) == made[:1:-1]
     assert await read(database, api_calls.api_calls, account.id, 4, before=made[2].id) == made[1::-1]
+    assert await read(database, api_calls.api_calls, account.id, 2, after=made[1].id) == made[2:4]
+    newer = await read(database, api_calls.api_calls, account.id, 9, after=made[1].id, refused_only=True)
+    assert newer == [made[3], made[5]]
     refused = await read(database, api_calls.api_calls, account.id, 9, refused_only=True)
     assert refused == [made[5], made[3], made[1]]
     assert await write(database, api_calls.keep_newest_api_calls, account.id, 6) == 0

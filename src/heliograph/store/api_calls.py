@@ -33,6 +33,10 @@ PAGE = statement(
     "api_calls_page",
     f"SELECT {CALL} FROM api_call WHERE account_id = $1 AND id < $2 AND http_status >= $3 ORDER BY id DESC LIMIT $4",
 )
+PAGE_AFTER = statement(
+    "api_calls_page_after",
+    f"SELECT {CALL} FROM api_call WHERE account_id = $1 AND id > $2 AND http_status >= $3 ORDER BY id LIMIT $4",
+)
 NTH = statement("nth_api_call", "SELECT id FROM api_call WHERE account_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2")
 DROP_OLDER = statement("drop_older_api_calls", "DELETE FROM api_call WHERE account_id = $1 AND id <= $2")
 NEWEST = b"\xff" * 16
@@ -43,10 +47,19 @@ async def add_api_calls(tx: Tx, calls: Iterable[ApiCall]) -> None:
 
 
 async def api_calls(
-    tx: Tx, account_id: int, limit: int, *, before: bytes | None = None, refused_only: bool = False
+    tx: Tx,
+    account_id: int,
+    limit: int,
+    *,
+    before: bytes | None = None,
+    after: bytes | None = None,
+    refused_only: bool = False,
 ) -> list[ApiCall]:
-    """Newest first, older than `before`."""
+    """Newest first, older than `before`; or oldest first, newer than `after`."""
     least = 400 if refused_only else 0
+    if after is not None:
+        rows = await tx.rows(PAGE_AFTER, account_id, after, least, limit)
+        return [ApiCall(**dict(zip(FIELDS, row, strict=True))) for row in rows]
     rows = await tx.rows(PAGE, account_id, NEWEST if before is None else before, least, limit)
     return [ApiCall(**dict(zip(FIELDS, row, strict=True))) for row in rows]
 

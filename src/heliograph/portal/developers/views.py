@@ -7,6 +7,7 @@ from heliograph.accounts import senders, tokens
 from heliograph.accounts.tokens import NewToken
 from heliograph.errors import Invalid
 from heliograph.portal.access import Rule
+from heliograph.portal.developers import calls, console
 from heliograph.portal.developers.snippets import YOUR_TOKEN, make_http_snippet, make_snippets
 from heliograph.portal.visit import Answer, OnVisit, Visit
 
@@ -34,7 +35,9 @@ async def render_developers(
         "developers/start.html",
         status=status,
         tokens=[token for token in known if token.revoked_at_ms is None][::-1],
-        revoked=[token for token in known if token.revoked_at_ms is not None][::-1],
+        revoked=[token for token in known if token.revoked_at_ms is not None and token.name != console.TOKEN_NAME][
+            ::-1
+        ],
         made=made,
         name=name,
         errors=errors,
@@ -71,4 +74,4 @@ async def revoke_token(visit: OnVisit, token_id: FromPath[int]) -> Answer:
     return visit.go("/developers", f"{token.name} is revoked.")
 
 
-ROUTES = (show_developers, create_token, ask_revoke, revoke_token)
+ROUTES = (show_developers, create_token, ask_revoke, revoke_token, *console.ROUTES, *calls.ROUTES)
