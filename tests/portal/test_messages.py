@@ -137,6 +137,17 @@ async def test_a_message_tells_its_story(ada: Browser, runtime: Runtime) -> None
     assert (await ada.get("/messages/nonsense")).status == 404
 
 
+async def test_an_incoming_message_leads_to_its_conversation(ada: Browser, runtime: Runtime) -> None:
+    """What a person wrote is answered in the inbox, and is neither cancelled nor sent again."""
+    made = await make_message(
+        runtime, text="Can you?", direction="incoming", state=State.RECEIVED, due_at_ms=None, person="GB.14x"
+    )
+    page = await ada.get(path_of(made))
+    assert 'href="/inbox/with/GB.14x"' in page
+    assert "/cancel" not in page
+    assert "/send?again" not in page
+
+
 async def test_cancel(ada: Browser, runtime: Runtime) -> None:
     """A message that waits is cancelled and never leaves; one that has left is not, and the page says so."""
     waiting, gone = await make_message(runtime), await make_message(runtime)
