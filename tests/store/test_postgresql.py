@@ -17,6 +17,7 @@ from heliograph.store.engine import Tx, statement
 from heliograph.store.migrate import migrate
 from heliograph.store.notices import MISSED, pack
 from heliograph.store.postgresql import PostgresDatabase
+from heliograph.store.postgresql_session import each_host
 from tests.kit.postgres import Databases, PrivateServer
 from tests.kit.waiting import eventually
 from tests.kit.wire import Wire
@@ -173,6 +174,30 @@ async def test_refused_at_the_door(url: str) -> None:
         with pytest.raises(Unavailable) as refused:
             await PostgresDatabase.open(bad)
         assert refused.value.code in {"storage_refused", "storage_unavailable"}
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_next_host(server: PrivateServer, url: str, *, answers: bool) -> None:
+    """Of several hosts, those that are dead (refusing, or cutting each connection) are passed over."""
+    socket = str(server.folder / ".s.PGSQL.5432")
+    name = url.split("?", maxsplit=1)[0].rsplit("/", 1)[-1]
+    async with (
+        Wire(lambda: asyncio.open_unix_connection(socket)) as dead,
+        Wire(lambda: asyncio.open_unix_connection(socket)) as alive,
+    ):
+        dead.cut()
+        first = f"127.0.0.1:{dead.port}" if answers else "127.0.0.1:9"
+        urls = f"postgresql://heliograph@{first},127.0.0.1:{alive.port}/{name}?sslmode=disable"
+        database = await PostgresDatabase.open(urls)
+        await make_account(database)
+        await database.close()
+
+
+def test_each_host() -> None:
+    """User, path and parameters belong to every host; a URL without a host stays as it is."""
+    assert each_host("postgresql://u:p@a:1,b/n?x=1") == ["postgresql://u:p@a:1/n?x=1", "postgresql://u:p@b/n?x=1"]
+    for single in ("postgresql://u@/n?host=/tmp", "postgresql://a/n", "postgresql:///n", "postgres://a"):
+        assert each_host(single) == [single]
 
 
 async def test_clock_of_the_server(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

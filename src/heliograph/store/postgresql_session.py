@@ -42,10 +42,29 @@ class CommitUnsure(Exception):
     """The connection was lost while a commit was under way, and nobody could be asked what became of it."""
 
 
+def each_host(url: str) -> list[str]:
+    """A URL for each of the hosts that a URL names (postgresql://user@a,b:5433/name), in their order."""
+    head, _, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    user, at, hosts = place.rpartition("@")
+    return [f"{head}://{user}{at}{host}{slash}{path}" for host in hosts.split(",")]
+
+
 async def connect(url: str, *, command_timeout: float | None = ANSWER_S, **settings: str) -> asyncpg.Connection:
     """A session with the primary, with our time-outs, in which uuid columns hold 16 bytes. Raises what asyncpg raises.
 
-    command_timeout: seconds after which a silent server counts as lost; settings: what differs from SESSION."""
+    command_timeout: seconds after which a silent server counts as lost; settings: what differs from SESSION. Of several hosts the
+    first that takes writes; each is tried, whatever is wrong with those before it: dead, starting, or a standby."""
+    urls = each_host(url)
+    for one in urls[:-1]:
+        try:
+            return await connect_one(one, command_timeout, settings)
+        except (*OUTAGES, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched):
+            continue
+    return await connect_one(urls[-1], command_timeout, settings)
+
+
+async def connect_one(url: str, command_timeout: float | None, settings: dict[str, str]) -> asyncpg.Connection:
     connection = await asyncpg.connect(
         url,
         timeout=CONNECT_S,
@@ -53,7 +72,6 @@ async def connect(url: str, *, command_timeout: float | None = ANSWER_S, **setti
         statement_cache_size=512,
         max_cached_statement_lifetime=0,
         server_settings=SESSION | settings,
-        # Of several hosts in the URL, the one that takes writes; unless the URL says otherwise.
         target_session_attrs=None if "target_session_attrs" in url else SessionAttribute.read_write,
     )
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
