@@ -143,6 +143,18 @@ async def test_group_commit(database: PostgresDatabase) -> None:
     assert rows[0][0] < 50
 
 
+async def test_who_comes_again_at_once(database: PostgresDatabase) -> None:
+    """Callers who write and read one after the other, many at once, are all answered: none waits for the next to come."""
+
+    async def call_again_and_again() -> None:
+        for _ in range(20):
+            account = await make_account(database)
+            assert await database.read(lambda tx: accounts.account_by_id(tx, account.id)) == account  # noqa: B023
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(call_again_and_again() for _ in range(64)))
+
+
 async def test_opposite_orders(url: str) -> None:
     """Two nodes that change the same rows in opposite orders do not end in an error: the server's victim tries again."""
     nodes = [await PostgresDatabase.open(url) for _ in range(2)]

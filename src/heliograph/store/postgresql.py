@@ -139,9 +139,7 @@ class Lanes:
         job = Job(work)
         self._waiting.append(job)
         if len(self._running) < self._count:
-            task = asyncio.create_task(self._work())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.add(asyncio.create_task(self._work()))
         return job.future
 
     async def _work(self) -> None:
@@ -154,6 +152,10 @@ class Lanes:
             except Exception as error:  # noqa: BLE001 - whatever it was, its callers must be answered
                 for job in jobs:
                     job.refuse(error)
+        # At once, not when the task is done: a caller who was answered just now may come again before that.
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.discard(task)
 
     async def drain(self) -> None:
         while self._running:
