@@ -8,10 +8,11 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from tests.kit.house import Client, House, Tenant, open_house
+from tests.kit.house import Carrier, Client, House, Program, Tenant, open_house
 from tests.kit.waiting import eventually
 from tests.road.test_kill import Load, check_fates, new_seed, took_by_uid
 
+from heliograph.accounts.tokens import revoke_token
 from heliograph.core.vault import Vault
 from heliograph.runtime import open_runtime
 from heliograph.store.engine import statement
@@ -181,3 +182,32 @@ async def owner_of(nodes: list[House], tenant: Tenant) -> House:
     found = await eventually(look)
     assert found is not None
     return found
+
+
+async def test_serve_with_workers(tmp_path: Path, postgres_url: str) -> None:
+    """`heliograph serve` alone brings up the schema, two API workers and a dispatcher; revoking a token reaches both workers."""
+    carrier = Carrier(tmp_path, "--no-pair-limit")
+    await carrier.start()
+    house = House(tmp_path, carrier, database_url=postgres_url, secret_key=Vault.new_key(), api_workers="2")
+    house.api = Program(tmp_path / "serve.log", "heliograph", "serve", environ=house.environ)
+    house.api.start()
+    try:
+        await house.until_ready()
+        tenant = await house.open_account("Demo", "YourName")
+        async with Client(house, tenant) as client:
+            for data in await asyncio.gather(*(client.send(recipient=f"3163{n:07d}") for n in range(20))):
+                await client.until(data["uid"], "Delivered")
+            async with open_runtime(house.settings) as runtime:
+                await revoke_token(runtime, tenant.account_id, int(tenant.token.split("|")[0]))
+
+            async def refused_by_all() -> bool:
+                # Each call on a connection of its own, so that it may come to either worker.
+                calls = [client.call("GET", "/api/v3/sms", headers={"Connection": "close"}) for _ in range(10)]
+                return {status for status, _, _ in await asyncio.gather(*calls)} == {401}
+
+            await eventually(refused_by_all, within_s=3)
+        assert house.api.stop() == 0, house.api.log.read_text()[-2000:]
+    finally:
+        for program in (house.api, carrier.program):
+            if program.alive():
+                program.kill()

@@ -68,6 +68,12 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "storage_full": ErrorCode(503, "The server's disk is full or failing. Nothing was stored.", "Tell the operator."),
     "storage_damaged": ErrorCode(503, "The server's database is damaged. Nothing was stored.", "Tell the operator."),
     "storage_unavailable": ErrorCode(503, "The database cannot be used now. Nothing was stored.", "Try again later."),
+    "storage_refused": ErrorCode(503, "The database refuses this server. Nothing was stored.", "Tell the operator."),
+    "storage_unsure": ErrorCode(
+        503,
+        "The database was lost while it stored this, and nobody could be asked whether it did.",
+        "Try again with the same Idempotency-Key, or look at the list of messages first.",
+    ),
     "sealed_with_another_key": ErrorCode(
         503, "The number's credentials were sealed with another key.", "The operator must restore secret_key."
     ),
