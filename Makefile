@@ -6,7 +6,7 @@ HELIOGRAPH_HOME ?= ./var
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench lock help
+.PHONY: run test check bench drill lock help
 
 help:           ## Say what each door does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,6 +26,9 @@ check: $(VENV)/.dev ## Style, types and import floors, in seconds
 
 bench: $(VENV)/.dev system ## Measure, each figure as a ratio to a baseline of the same run
 	@$(BIN)/python -m bench
+
+drill: $(VENV)/.dev system ## Break three nodes, their database and their carrier under load, and count what became of each message
+	@$(BIN)/python -m drill $(DRILL)
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew
 	@$(BIN)/pip install --quiet uv

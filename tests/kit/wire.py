@@ -58,7 +58,11 @@ class Wire:
         if self.is_cut:
             writer.close()
             return
-        far_reader, far_writer = await self._connect()
+        try:
+            far_reader, far_writer = await self._connect()
+        except OSError:
+            writer.close()
+            return
         ends = {writer, far_writer}
         self._open |= ends
         back = asyncio.create_task(self._pass_on(far_reader, writer))
