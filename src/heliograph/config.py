@@ -41,6 +41,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"  # debug, info, warning or error
     log_json: bool = False  # log lines as JSON; otherwise readable
 
+    # Letters to people
+    smtp_url: str = ""  # smtp://user:password@host:587 (STARTTLS) or smtps://…; "" = letters go to the outbox page
+    mail_from: str = "Heliograph <heliograph@localhost>"  # the sender of letters
+    open_outbox: bool = False  # show the outbox page to everybody: for trials on your own machine only
+
     # The counter
     max_body_bytes: Positive = 1_048_576  # a larger request body is refused with 413
     max_header_bytes: Positive = 65_536  # all headers of a request together
@@ -76,6 +81,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError("dispatch_lease_s must be longer than send_timeout_s and connect_timeout_s together.")
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("log_level is one of debug, info, warning and error.")
+        if self.smtp_url and not self.smtp_url.startswith(("smtp://", "smtps://")):
+            raise SettingsError("smtp_url begins with smtp:// or smtps://.")
+        if self.smtp_url and not self.public_url:
+            raise SettingsError("smtp_url needs public_url: links in letters must not follow what a request calls us.")
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://", "sqlite:")):
             raise SettingsError("database_url begins with postgresql:// (or is empty: SQLite in the data folder).")
         try:

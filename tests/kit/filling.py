@@ -15,6 +15,7 @@ Content = dict[str, list[tuple[Any, ...]]]
 FIRST = ("account", "account_user", "connection")  # what others refer to
 FIXED: dict[str, Any] = {
     "role": "member",
+    "purpose": "invite",
     "direction": "outgoing",
     "kind": "fetch_media",
     "state": "queued",

@@ -27,6 +27,9 @@ ON_EVERY_SHARD = {
     "template_hold",
     "portal_session",
     "login_failure",
+    "recovery_code",
+    "mail_link",
+    "letter",
 }
 LOOK = "a look into a narrow queue, once for a batch of rows: every shard is asked"
 SETTLE = "what a dead node left, looked for a few times in a lease"

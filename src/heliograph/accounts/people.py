@@ -57,7 +57,9 @@ async def create_account(
     time_zone: str = "UTC",
     default_country: str | None = None,
 ) -> tuple[Account, User]:
-    """Open an account with its owner, both or neither. Raises Invalid, or Conflict when the address is taken."""
+    """Open an account with its owner, both or neither. Raises Invalid, or Conflict when the address is taken.
+
+    The first person of an installation is its operator."""
     check_account_facts(name, time_zone, default_country)
     check_email(email)
     check_password(password, email, name)
@@ -66,10 +68,13 @@ async def create_account(
     async def work(tx: Tx) -> tuple[Account, User]:
         if await store.user_by_email(tx, email) is not None:
             raise Conflict("Somebody has an account with this e-mail address.", code="email_taken")
+        is_first = not await store.has_users(tx)
         account = await store.add_account(tx, name.strip(), time_zone, default_country, now_ms())
         user = await store.add_user(tx, account.id, email, person, password_hash, "owner", now_ms())
         if user is None:
             raise Conflict("Somebody has an account with this e-mail address.", code="email_taken")
+        if is_first:
+            await store.set_operator(tx, user.id, is_operator=True)
         return account, user
 
     return await runtime.database.write(work)
@@ -112,10 +117,14 @@ async def suspend_account(runtime: Runtime, account_id: int, *, suspended: bool)
     await runtime.database.write(lambda tx: store.suspend_account(tx, account_id, since))
 
 
-async def rename_user(runtime: Runtime, user_id: int, name: str) -> None:
-    """Raises Invalid."""
+def check_person(name: str) -> None:
     if len(name.strip()) > 100:
         raise Invalid.field("person", "A person's name has at most 100 characters.")
+
+
+async def rename_user(runtime: Runtime, user_id: int, name: str) -> None:
+    """Raises Invalid."""
+    check_person(name)
     await runtime.database.write(lambda tx: store.rename_user(tx, user_id, name.strip()))
 
 
@@ -129,6 +138,18 @@ async def set_password(runtime: Runtime, email: str, password: str) -> None:
         if user is None:
             raise NotFound(f"Nobody has an account with the address {email}.")
         await store.set_password(tx, user.id, password_hash)
+
+    await runtime.database.write(work)
+
+
+async def set_operator(runtime: Runtime, email: str, *, is_operator: bool) -> None:
+    """Let a person look after the whole installation, or no longer. Raises NotFound."""
+
+    async def work(tx: Tx) -> None:
+        user = await store.user_by_email(tx, email)
+        if user is None:
+            raise NotFound(f"Nobody has an account with the address {email}.")
+        await store.set_operator(tx, user.id, is_operator=is_operator)
 
     await runtime.database.write(work)
 

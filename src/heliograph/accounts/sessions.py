@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec import Struct
 
-from heliograph.accounts import people
+from heliograph.accounts import people, second_factor
 from heliograph.core.ids import NO_ID, new_id, new_secret, now_ms
 from heliograph.errors import Forbidden, NotFound, TooManyRequests, Unauthenticated
 from heliograph.runtime import Runtime
@@ -40,6 +40,12 @@ class NewSession(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"NewSession({self.session!r})"
+
+
+class CodeNeeded(Struct, frozen=True):
+    """The password was right; this person also has a second factor."""
+
+    user: User
 
 
 class WrongPassword(Unauthenticated):
@@ -96,7 +102,20 @@ async def record_failure(runtime: Runtime, email: str, address: str) -> int:
     return await runtime.database.write(work)
 
 
-async def log_in(runtime: Runtime, email: str, password: str, address: str, agent: str) -> NewSession:
+async def use_quota(runtime: Runtime, what: str, email: str, address: str) -> None:
+    """Count one more of what a stranger may ask for (letters, accounts). Raises TooManyRequests."""
+    who, at_ms = hashlib.sha256(fold_email(email).encode()).hexdigest()[:32], now_ms()
+
+    async def work(tx: Tx) -> bool:
+        by_email = await store.count_login_failure(tx, f"{what} {who}", at_ms, at_ms - WINDOW_MS)
+        by_address = await store.count_login_failure(tx, f"{what} {address}", at_ms, at_ms - WINDOW_MS)
+        return by_email <= MOST_OF_PAIR and by_address <= MOST_OF_ADDRESS
+
+    if not await runtime.database.write(work):
+        raise TooManyRequests(WINDOW_MS / 1000)
+
+
+async def log_in(runtime: Runtime, email: str, password: str, address: str, agent: str) -> NewSession | CodeNeeded:
     """Raises WrongPassword, TooManyRequests, or Forbidden when the account is suspended."""
     await check_may_try(runtime, email, address)
     user = await people.check_login(runtime, email, password)
@@ -105,9 +124,27 @@ async def log_in(runtime: Runtime, email: str, password: str, address: str, agen
     account = await people.find_account(runtime, user.account_id)
     if account.suspended_at_ms is not None:
         raise Forbidden("This account is suspended. Ask the operator of this installation.", code="account_suspended")
+    if user.sealed_totp is not None:
+        return CodeNeeded(user)
+    await forget_failures(runtime, email, address)
+    return await open_session(runtime, user.id, address, agent)
+
+
+async def log_in_with_code(runtime: Runtime, user_id: int, code: str, address: str, agent: str) -> NewSession:
+    """The second step, for someone whose password was right moments ago. Raises WrongPassword or TooManyRequests."""
+    user = await runtime.database.read(lambda tx: account_store.user_by_id(tx, user_id))
+    if user is None:
+        raise WrongPassword(0)
+    await check_may_try(runtime, user.email, address)
+    if not await second_factor.check_code(runtime, user_id, code):
+        raise WrongPassword(await record_failure(runtime, user.email, address))
+    await forget_failures(runtime, user.email, address)
+    return await open_session(runtime, user_id, address, agent)
+
+
+async def forget_failures(runtime: Runtime, email: str, address: str) -> None:
     pair = next(iter(subjects_of(email, address)))
     await runtime.database.write(lambda tx: store.forget_login_failures(tx, pair))
-    return await open_session(runtime, user.id, address, agent)
 
 
 async def open_session(runtime: Runtime, user_id: int, address: str, agent: str) -> NewSession:

@@ -124,3 +124,16 @@ def suspend(account: str | None, undo: bool) -> None:
 
     account_id = with_runtime(work)
     click.echo(f"Account {account_id} is {'allowed again' if undo else 'suspended'}.")
+
+
+@accounts.command()
+@click.argument("email")
+@click.option("--undo", is_flag=True, help="Take the right away.")
+def operator(email: str, undo: bool) -> None:
+    """Let the person with this e-mail address look after the whole installation in the portal."""
+
+    async def work(runtime: Runtime) -> None:
+        await people.set_operator(runtime, email, is_operator=not undo)
+
+    with_runtime(work)
+    click.echo(f"{email} is {'no longer an operator' if undo else 'an operator of this installation'}.")

@@ -32,6 +32,7 @@ DEMO_EMAIL = "demo@heliograph.example"
 SENDER_NAMES = ("YourName", "Demo")
 PREFERRED_EMULATOR_PORT = 8090
 WAIT_FOR_START_S = 60.0
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 # The documented defaults of `heliograph emulator cloud-api` (docs/emulator.md): of use against the emulator only.
 EMULATOR_PHONE_NUMBER_ID = "100000000000001"
@@ -66,6 +67,8 @@ def dev(port: int | None) -> None:
     home = os.environ.get("HELIOGRAPH_HOME") or "./var"
     settings = settings_or_fail(home=home, port=port)
     set_up_logs(settings, "dev")
+    if settings.host in LOOPBACK:
+        os.environ.setdefault("HELIOGRAPH_OPEN_OUTBOX", "true")  # there is no mail server, and nobody else can look
     supervisor.check_port_is_free(settings)
     migrate(settings)
     try:
@@ -186,6 +189,7 @@ async def demo_account(runtime: Runtime, known: Demo | None) -> tuple[Account, s
         account, _ = await people.create_account(
             runtime, name="Demo", email=DEMO_EMAIL, password=password, person="Demo"
         )
+        await people.set_operator(runtime, DEMO_EMAIL, is_operator=True)
         return account, password
     if known is not None and await people.check_login(runtime, DEMO_EMAIL, known.password):
         return account, known.password

@@ -4,6 +4,7 @@ public     anyone                               open account, log in, assets
 viewer     whoever logged in to the account     read
 member     … and may send                       send, cancel, answer
 owner      … and may change the account         tokens, senders, members
+operator   a right beside the role              the accounts of the whole installation
 """
 
 from enum import StrEnum
@@ -22,6 +23,7 @@ class Rule(StrEnum):
     VIEWER = "viewer"
     MEMBER = "member"
     OWNER = "owner"
+    OPERATOR = "operator"
 
 
 RANK = {"viewer": 1, "member": 2, "owner": 3}
@@ -40,6 +42,8 @@ def may(user: User | None, rule: Rule) -> bool:
         return True
     if user is None:
         return False
+    if rule is Rule.OPERATOR:
+        return bool(user.is_operator)
     return RANK[user.role] >= RANK[rule.value]
 
 
@@ -52,4 +56,6 @@ def check_rule(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRout
         return
     if user is None:
         raise NotLoggedIn
+    if rule is Rule.OPERATOR:
+        raise Forbidden("This page is for the operators of this installation.", code="role")
     raise Forbidden(f"Your role in this account is {user.role}; this needs {rule.value}.", code="role")

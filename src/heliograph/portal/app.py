@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from heliograph.accept.storing import Acceptor
 from heliograph.accounts import sessions
+from heliograph.accounts.letters import Postman, sweep_letters
+from heliograph.accounts.mail_links import sweep_links
 from heliograph.errors import HeliographError, TooManyRequests, Unavailable
 from heliograph.portal.access import NotLoggedIn, Rule, check_rule
 from heliograph.portal.door import pass_door
@@ -45,6 +47,7 @@ class Portal:
             whatsapp=open_whatsapp(runtime.settings),
             streams=Streams(),
             counting=Counting(runtime),
+            postman=Postman(runtime),
         )
         self._app = build_app(self.desk)
         self._sweeper: asyncio.Task[None] | None = None
@@ -57,6 +60,8 @@ class Portal:
         while True:
             with contextlib.suppress(Unavailable):  # the next one will do
                 await sessions.sweep_sessions(self._runtime)
+                await sweep_links(self._runtime)
+                await sweep_letters(self._runtime)
             await asyncio.sleep(SWEEP_EVERY_S)
 
     def hang_up(self) -> None:
@@ -71,6 +76,7 @@ class Portal:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
         await self.desk.counting.stop()
+        await self.desk.postman.stop(self._runtime.settings.shutdown_grace_s)
         await self.desk.acceptor.drain()
         await self.desk.whatsapp.close()
 

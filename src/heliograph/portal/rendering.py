@@ -53,7 +53,7 @@ class Pages:
     def _environment(self, language: str) -> Environment:
         environment = Environment(
             loader=FileSystemLoader(HERE),
-            autoescape=True,
+            autoescape=is_html,  # noqa: S701 - all but letters, which are plain text
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -86,6 +86,11 @@ class Pages:
     def asset_path(self, name: str) -> str:
         """The address of a static file; it changes with the file, so browsers may keep it for ever."""
         return f"/static/{self.assets[name][1]}/{name}"
+
+
+def is_html(template: str | None) -> bool:
+    """Whatever is not the text of a letter."""
+    return template is None or not template.endswith(".txt")
 
 
 def read_assets() -> dict[str, tuple[bytes, str]]:

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from heliograph.accept.storing import Acceptor
+from heliograph.accounts.letters import Letter, Postman
 from heliograph.accounts.sessions import NewSession, Visitor
 from heliograph.channels.whatsapp.channel import WhatsApp
 from heliograph.config import Settings
@@ -39,6 +40,7 @@ class Desk(Struct, frozen=True):
     whatsapp: WhatsApp
     streams: Streams
     counting: Counting
+    postman: Postman
 
 
 class Said(Struct, frozen=True):
@@ -161,6 +163,10 @@ class Visit:
             theme=self.caller.theme,
             **values,
         )
+
+    async def write_letter(self, recipient: str, subject: str, template: str, **values: Any) -> None:
+        """Mail a letter; without a mail server it lies in the outbox."""
+        await self.desk.postman.post(Letter(recipient, subject, self.part(template, **values)))
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Answer:
         """A page, or a part of one."""

@@ -18,7 +18,9 @@ class Account(Struct, frozen=True):
 
 
 class User(Struct, frozen=True):
-    """A person who may log in. `role`: owner, member or viewer of the account."""
+    """A person who may log in. `role`: owner, member or viewer of the account; `is_operator`: of the whole installation.
+
+    `sealed_totp`: the secret of their second factor, if they have one; `totp_step`: the last step whose code they used."""
 
     id: int
     account_id: int
@@ -28,13 +30,20 @@ class User(Struct, frozen=True):
     role: str
     created_at_ms: int
     last_login_at_ms: int | None
+    is_operator: bool
+    email_confirmed_at_ms: int | None
+    sealed_totp: bytes | None
+    totp_step: int
 
     def __repr__(self) -> str:
         return f"User(id={self.id}, account_id={self.account_id}, role={self.role!r})"
 
 
 ACCOUNT = "id, name, time_zone, default_country, default_sender, suspended_at_ms, created_at_ms"
-USER = "id, account_id, email, name, password_hash, role, created_at_ms, last_login_at_ms"
+USER = (
+    "id, account_id, email, name, password_hash, role, created_at_ms, last_login_at_ms, "
+    "is_operator, email_confirmed_at_ms, sealed_totp, totp_step"
+)
 
 ADD_ACCOUNT = statement(
     "add_account",
@@ -56,6 +65,21 @@ USER_BY_EMAIL = statement("user_by_email", f"SELECT {USER} FROM account_user WHE
 USER_BY_ID = statement("user_by_id", f"SELECT {USER} FROM account_user WHERE id = $1")
 SET_PASSWORD = statement("set_password", "UPDATE account_user SET password_hash = $2 WHERE id = $1")
 RENAME_USER = statement("rename_user", "UPDATE account_user SET name = $2 WHERE id = $1")
+SET_OPERATOR = statement("set_operator", "UPDATE account_user SET is_operator = $2 WHERE id = $1")
+ANY_USER = statement("any_user", "SELECT 1 FROM account_user LIMIT 1")
+USERS_OF_ACCOUNT = statement("users_of_account", f"SELECT {USER} FROM account_user WHERE account_id = $1 ORDER BY id")
+SET_ROLE = statement("set_role", "UPDATE account_user SET role = $2 WHERE id = $1")
+REMOVE_USER = statement("remove_user", "DELETE FROM account_user WHERE id = $1")
+CONFIRM_EMAIL = statement(
+    "confirm_email",
+    "UPDATE account_user SET email_confirmed_at_ms = $2 WHERE email_folded = $1 AND email_confirmed_at_ms IS NULL",
+)
+SET_TOTP = statement("set_totp", "UPDATE account_user SET sealed_totp = $2, totp_step = $3 WHERE id = $1")
+USE_TOTP_STEP = statement("use_totp_step", "UPDATE account_user SET totp_step = $2 WHERE id = $1 AND totp_step < $2")
+ADD_RECOVERY_CODE = statement("add_recovery_code", "INSERT INTO recovery_code (user_id, code_sha256) VALUES ($1, $2)")
+USE_RECOVERY_CODE = statement("use_recovery_code", "DELETE FROM recovery_code WHERE user_id = $1 AND code_sha256 = $2")
+DROP_RECOVERY_CODES = statement("drop_recovery_codes", "DELETE FROM recovery_code WHERE user_id = $1")
+COUNT_RECOVERY_CODES = statement("count_recovery_codes", "SELECT count(*) FROM recovery_code WHERE user_id = $1")
 RECORD_LOGIN = statement("record_login", "UPDATE account_user SET last_login_at_ms = $2 WHERE id = $1")
 
 
@@ -117,5 +141,63 @@ async def rename_user(tx: Tx, user_id: int, name: str) -> None:
     await tx.run(RENAME_USER, user_id, name)
 
 
+async def set_operator(tx: Tx, user_id: int, *, is_operator: bool) -> None:
+    await tx.run(SET_OPERATOR, user_id, is_operator)
+
+
 async def record_login(tx: Tx, user_id: int, now_ms: int) -> None:
     await tx.run(RECORD_LOGIN, user_id, now_ms)
+
+
+async def has_users(tx: Tx) -> bool:
+    return await tx.row(ANY_USER) is not None
+
+
+async def users_of_account(tx: Tx, account_id: int) -> list[User]:
+    """In the order in which they joined."""
+    return [User(*row) for row in await tx.rows(USERS_OF_ACCOUNT, account_id)]
+
+
+async def set_role(tx: Tx, user_id: int, role: str) -> None:
+    await tx.run(SET_ROLE, user_id, role)
+
+
+async def remove_user(tx: Tx, user_id: int) -> None:
+    """Their sessions and recovery codes must be gone."""
+    await tx.run(REMOVE_USER, user_id)
+
+
+async def confirm_email(tx: Tx, email: str, now_ms: int) -> None:
+    """Somebody proved that they read the letters to this address. The first time counts."""
+    await tx.run(CONFIRM_EMAIL, fold_email(email), now_ms)
+
+
+# Second factors
+
+
+async def set_totp(tx: Tx, user_id: int, sealed_totp: bytes | None, used_step: int) -> None:
+    """None takes the second factor away."""
+    await tx.run(SET_TOTP, user_id, sealed_totp, used_step)
+
+
+async def use_totp_step(tx: Tx, user_id: int, step: int) -> bool:
+    """False when a code of this step or a later one was used before."""
+    return await tx.run(USE_TOTP_STEP, user_id, step) > 0
+
+
+async def add_recovery_codes(tx: Tx, user_id: int, codes_sha256: list[bytes]) -> None:
+    await tx.run_many(ADD_RECOVERY_CODE, [(user_id, code) for code in codes_sha256])
+
+
+async def use_recovery_code(tx: Tx, user_id: int, code_sha256: bytes) -> bool:
+    """Whether the person had this code; now they have it no more."""
+    return await tx.run(USE_RECOVERY_CODE, user_id, code_sha256) > 0
+
+
+async def drop_recovery_codes(tx: Tx, user_id: int) -> None:
+    await tx.run(DROP_RECOVERY_CODES, user_id)
+
+
+async def count_recovery_codes(tx: Tx, user_id: int) -> int:
+    row = await tx.row(COUNT_RECOVERY_CODES, user_id)
+    return int(row[0]) if row else 0

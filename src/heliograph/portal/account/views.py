@@ -8,9 +8,11 @@ from litestar.params import FromPath
 from msgspec import structs
 
 from heliograph.accounts import people, senders, sessions
+from heliograph.accounts import second_factor as factors
 from heliograph.core.ids import id_of
 from heliograph.errors import Invalid, NotFound
 from heliograph.portal.access import Rule
+from heliograph.portal.account import members, second_factor
 from heliograph.portal.choices import country_choices, zone_choices
 from heliograph.portal.visit import Answer, Form, OnVisit, Visit
 from heliograph.store.accounts import Account
@@ -60,6 +62,7 @@ async def render_account(
         zones=zone_choices(),
         senders=[("", visit.gettext("None")), *((sender.name, sender.name) for sender in own)],
         sessions=[(session, describe_agent(session.agent)) for session in known],
+        codes_left=await factors.count_recovery_codes(visit.runtime, user.id),
         current_id=visit.known.session.id,
     )
 
@@ -123,4 +126,12 @@ async def change_password(visit: OnVisit) -> Answer:
     return visit.go("/account", "Your password is changed; every other session has ended.")
 
 
-ROUTES = (show_account, change_profile, end_session, end_other_sessions, change_password)
+ROUTES = (
+    show_account,
+    change_profile,
+    end_session,
+    end_other_sessions,
+    change_password,
+    *members.ROUTES,
+    *second_factor.ROUTES,
+)

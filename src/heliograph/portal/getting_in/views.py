@@ -12,16 +12,9 @@ from heliograph.errors import Conflict, Forbidden, Invalid, NotFound, TooManyReq
 from heliograph.portal import languages
 from heliograph.portal.access import Rule
 from heliograph.portal.choices import country_choices, guess_country, zone_choices
+from heliograph.portal.getting_in import mailed, second_factor
+from heliograph.portal.getting_in.entering import admit, enter, refusal_of, safe_next
 from heliograph.portal.visit import Answer, Form, OnVisit, Visit
-
-SESSION_COOKIE_S = sessions.LONGEST_MS // 1000
-
-
-def safe_next(path: str) -> str:
-    """Where to go after the log-in: a page of ours, never another site's."""
-    if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
-        return path
-    return "/"
 
 
 @get("/login", opt={"rule": Rule.PUBLIC})
@@ -39,30 +32,18 @@ async def log_in(visit: OnVisit) -> Answer:
         opened = await sessions.log_in(
             visit.runtime, form["email"], await visit.raw("password"), visit.caller.address, visit.caller.agent
         )
-    except sessions.WrongPassword as error:
-        sentence, status = wrong_password_sentence(error.tries_left), 401
-    except TooManyRequests as error:
-        minutes = int((error.retry_after_s or 60) // 60) + 1
-        sentence, status = f"Too many tries. Wait {minutes} minute{'s' if minutes > 1 else ''}, then try again.", 429
-    except Forbidden as error:
-        sentence, status = error.message, 403
-    else:
-        answer = visit.go(next_path)
-        visit.open_session(answer, opened, SESSION_COOKIE_S)
-        return answer
-    return visit.render(
-        "getting_in/login.html", status=status, email=form["email"], next=next_path, errors={"password": [sentence]}
-    )
-
-
-def wrong_password_sentence(tries_left: int) -> str:
-    match tries_left:
-        case 0:
-            return "E-mail and password do not match. Wait ten minutes before the next try."
-        case 1:
-            return "E-mail and password do not match. One try left, then wait ten minutes."
-        case _:
-            return f"E-mail and password do not match. {tries_left} tries left, then wait ten minutes."
+        if isinstance(opened, sessions.CodeNeeded):
+            return second_factor.render_code(visit, opened.user.id, next_path)
+    except (sessions.WrongPassword, TooManyRequests, Forbidden) as error:
+        sentence = refusal_of(visit, error, visit.gettext("E-mail and password do not match."))
+        return visit.render(
+            "getting_in/login.html",
+            status=error.http_status,
+            email=form["email"],
+            next=next_path,
+            errors={"password": [sentence]},
+        )
+    return admit(visit, opened, next_path)
 
 
 @get("/signup", opt={"rule": Rule.PUBLIC})
@@ -78,8 +59,8 @@ async def sign_up(visit: OnVisit) -> Answer:
     """The new owner is logged in at once."""
     form = await visit.form()
     try:
-        await sessions.check_may_try(visit.runtime, form["email"], visit.caller.address)
-        _account, user = await people.create_account(
+        await sessions.use_quota(visit.runtime, "signup", form["email"], visit.caller.address)
+        _, user = await people.create_account(
             visit.runtime,
             name=form["name"],
             email=form["email"],
@@ -90,12 +71,9 @@ async def sign_up(visit: OnVisit) -> Answer:
     except Invalid as error:
         return render_signup(visit, form, error.errors, status=422)
     except Conflict as error:
-        await sessions.record_failure(visit.runtime, form["email"], visit.caller.address)
         return render_signup(visit, form, {"email": [error.message]}, status=409)
-    answer = visit.go("/", "Your account is open. Welcome.")
-    opened = await sessions.open_session(visit.runtime, user.id, visit.caller.address, visit.caller.agent)
-    visit.open_session(answer, opened, SESSION_COOKIE_S)
-    return answer
+    await mailed.ask_confirmation(visit, user)
+    return await enter(visit, user.id, "/", visit.gettext("Your account is open. Welcome."))
 
 
 def render_signup(
@@ -134,4 +112,13 @@ async def choose_language(visit: OnVisit, code: FromPath[str]) -> Answer:
     return answer
 
 
-ROUTES = (show_login, log_in, show_signup, sign_up, log_out, choose_language)
+ROUTES = (
+    show_login,
+    log_in,
+    show_signup,
+    sign_up,
+    log_out,
+    choose_language,
+    *second_factor.ROUTES,
+    *mailed.ROUTES,
+)
