@@ -177,7 +177,7 @@ async def test_forms_need_their_token(ada: Browser, other_browser: Browser) -> N
     )
     assert page.status == 403
     assert "Stolen" not in await ada.get("/developers")
-    assert (await ada.post("/developers/tokens", {"csrf": good, "name": "Mine"})).status == 200
+    assert (await ada.post("/developers/tokens", {"csrf": good, "name": "Mine", "scopes": "read"})).status == 200
 
 
 async def test_headers_of_every_answer(browser: Browser) -> None:

@@ -7,16 +7,20 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.portal.conftest import PASSWORD, Browser
+from litestar import get
+from litestar.response import Stream
+from msgspec import structs
+from tests.portal.conftest import PASSWORD, Browser, new_browser, served
 
 from heliograph.accounts import people
-from heliograph.portal import languages
+from heliograph.portal import app, languages, live
+from heliograph.portal.access import Rule
 from heliograph.portal.languages import Languages
-from heliograph.portal.live import Happening, news, swap
+from heliograph.portal.live import Happening, news, swap, watch
 from heliograph.portal.paging import Cursor, cut_page, read_cursor
 from heliograph.portal.rendering import Pages
 from heliograph.portal.streams import Streams
-from heliograph.portal.visit import Form
+from heliograph.portal.visit import Form, OnVisit
 from heliograph.portal.whatsapp_text import render_whatsapp_text
 from heliograph.runtime import Runtime
 
@@ -146,14 +150,9 @@ def test_whatsapp_marks() -> None:
 
 async def test_log_in_over_https(runtime: Runtime, monkeypatch: Any) -> None:
     """Behind https the session's cookie is bound to the host and to https, and browsers are told to stay there."""
-    from msgspec import structs
-    from tests.portal.conftest import new_browser, served
-
-    from heliograph.portal.app import Portal
-
     await people.create_account(runtime, name="Lark", email="ada@lark.example", password=PASSWORD)
     safe = structs.replace(runtime, settings=structs.replace(runtime.settings, public_url="https://lark.example"))
-    room = Portal(safe)
+    room = app.Portal(safe)
     await room.start()
     async with served(room) as base, new_browser(base) as browser:
         page = await browser.get("/login")
@@ -187,3 +186,68 @@ async def test_every_place_is_whole() -> None:
     for place in shown:
         assert f'"{place.name}": \'<' in drawings
         assert place.path in paths
+
+
+async def read_until(stream: aiohttp.StreamReader, wanted: bytes) -> bytes:
+    got = b""
+    async with asyncio.timeout(10):
+        while wanted not in got:
+            line = await stream.readline()
+            assert line, got
+            got += line
+    return got
+
+
+async def test_live_rows(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is told what changed at once when the store announces it; the stream ends with its session and with the server."""
+    found: list[Happening] = [swap("<p id=one>1</p>")]
+
+    @get("/try-live", opt={"rule": Rule.VIEWER})
+    async def try_live(visit: OnVisit) -> Stream:
+        async def look() -> list[Happening]:
+            seen = list(found)
+            found.clear()
+            return seen
+
+        return watch(visit, look, topics=["accounts"], every_s=30)
+
+    handlers = [*app.all_handlers(), try_live]
+    monkeypatch.setattr(app, "all_handlers", lambda: handlers)
+    monkeypatch.setattr(live, "PROVE_EVERY_S", 0)
+    await people.create_account(runtime, name="Lark", email="ada@lark.example", password=PASSWORD)
+    room = app.Portal(runtime)
+    await room.start()
+    async with served(room) as base, new_browser(base) as ada:
+        assert (await ada.get("/try-live")).path.startswith("/login")
+        await ada.log_in("ada@lark.example")
+        async with ada.session.get(base + "/try-live") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            await read_until(answer.content, b"data: <p id=one>1</p>\n\n")
+            found.append(news("Two"))
+            runtime.database.announce("accounts")
+            await read_until(answer.content, b"event: news\ndata: Two\n\n")
+            await ada.post("/logout")
+            runtime.database.announce("accounts")
+            await read_until(answer.content, b"event: ended")
+        await ada.log_in("ada@lark.example")
+        async with ada.session.get(base + "/try-live") as answer:
+            await read_until(answer.content, b"retry:")
+            room.hang_up()
+            async with asyncio.timeout(10):
+                await answer.content.read()
+    await room.stop()
+
+
+async def test_a_slow_body(runtime: Runtime) -> None:
+    """Who never ends a form is not waited for."""
+    hasty = structs.replace(runtime, settings=structs.replace(runtime.settings, body_timeout_s=0.2))
+    room = app.Portal(hasty)
+    async with served(room) as base:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+        writer.write(
+            b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\na="
+        )
+        async with asyncio.timeout(10):
+            assert await reader.read(), "an answer, or the end"
+        writer.close()
+    await room.stop()

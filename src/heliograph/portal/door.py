@@ -1,5 +1,6 @@
 """The door: works out who calls, puts the headers on every answer, compresses it, and turns errors into pages."""
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -55,8 +56,29 @@ async def pass_door(desk: Desk, app: App, scope: Scope, receive: Receive, send: 
     if fresh_guest:
         attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
         extra.append((b"set-cookie", f"{guest_name}={fresh_guest}{attributes}".encode()))
+    receive = Patient(receive, desk.runtime.settings.body_timeout_s)
     accepts_gzip = b"gzip" in headers.get(b"accept-encoding", b"")
     await app(scope, receive, Finisher(send, extra, accepts_gzip=accepts_gzip))
+
+
+class Patient:
+    """Gives a request's body so much time and no more: whoever sends a byte a minute does not keep us busy."""
+
+    def __init__(self, receive: Receive, within_s: float) -> None:
+        self._receive = receive
+        self._deadline = asyncio.get_running_loop().time() + within_s
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        if self._whole:  # now it only waits for the browser to leave
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        self._whole = not message.get("more_body", False)
+        return message
 
 
 class Finisher:

@@ -149,7 +149,9 @@ def time_filters(locale: Locale, gettext: Callable[[str], str]) -> dict[str, Cal
         if at_ms is None:
             return Markup("")
         ago_s = (now_ms() - at_ms) // 1000
-        if 0 <= ago_s < 60:
+        if 0 <= ago_s < 2:
+            shown = gettext("just now")
+        elif 0 <= ago_s < 60:
             shown = gettext("%(seconds)d s ago") % {"seconds": ago_s}
         elif 60 <= ago_s < 3600:
             shown = gettext("%(minutes)d min ago") % {"minutes": ago_s // 60}

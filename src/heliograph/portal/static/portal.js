@@ -18,13 +18,14 @@ function readyCopyButtons(root) {
     button.hidden = false;
     button.addEventListener("click", () => copy(button, button.dataset.copy));
   }, root);
-  each("pre[data-copyable]", (block) => {
+  each(".code[data-copyable]", (code) => {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "btn small copy-code";
-    button.textContent = block.dataset.copyable;
-    button.addEventListener("click", () => copy(button, block.querySelector("code").textContent));
-    block.append(button);
+    button.textContent = code.dataset.copyable;
+    const shown = () => [...code.querySelectorAll("pre")].find((block) => block.offsetParent !== null);
+    button.addEventListener("click", () => copy(button, shown().textContent));
+    code.querySelector(".bar").append(button);
   }, root);
 }
 
