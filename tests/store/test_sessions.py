@@ -47,6 +47,17 @@ async def test_sessions(database: Database) -> None:
     assert await read(database, sessions.sessions_of_user, ann.id, NOON_MS + 100) == []
 
 
+async def test_act_as(database: Database) -> None:
+    """A session may look after another account, and stop that."""
+    ann = await make_user(database, "ann@example.org")
+    made = await make_session(database, ann, b"\1")
+    for account_id in (ann.account_id + 1, None):
+        await write(database, sessions.act_as, made.id, account_id)
+        kept = await read(database, sessions.session_by_token, made.token_sha256, NOON_MS)
+        assert kept is not None
+        assert kept.acting_account_id == account_id
+
+
 async def test_touch_session(database: Database) -> None:
     """A session that is used lives longer, and is never set back by a slower node."""
     ann = await make_user(database, "ann@example.org")

@@ -30,6 +30,7 @@ ON_EVERY_SHARD = {
     "recovery_code",
     "mail_link",
     "letter",
+    "audit_event",
 }
 LOOK = "a look into a narrow queue, once for a batch of rows: every shard is asked"
 SETTLE = "what a dead node left, looked for a few times in a lease"

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from heliograph.accounts import people, second_factor
 from heliograph.core.ids import NO_ID, new_id, new_secret, now_ms
@@ -25,11 +25,17 @@ MOST_OF_PAIR, MOST_OF_EMAIL, MOST_OF_ADDRESS = 5, 50, 50
 
 
 class Visitor(Struct, frozen=True):
-    """Who is at the portal: a living session, its person and their account."""
+    """Who is at the portal: a living session, its person and their account.
+
+    An operator may act for another account: then `account` is that one, and `user` the operator with an owner's role."""
 
     session: PortalSession
     user: User
     account: Account
+
+    @property
+    def is_acting(self) -> bool:
+        return self.account.id != self.user.account_id
 
 
 class NewSession(Struct, frozen=True):
@@ -176,6 +182,10 @@ async def recognise_visitor(runtime: Runtime, token: str) -> Visitor | None:
         account = await account_store.account_by_id(tx, user.account_id) if user else None
         if user is None or account is None or account.suspended_at_ms is not None:
             return None
+        if session.acting_account_id is not None and user.is_operator:
+            acting_for = await account_store.account_by_id(tx, session.acting_account_id)
+            if acting_for is not None:
+                return Visitor(session, structs.replace(user, role="owner"), acting_for)
         return Visitor(session, user, account)
 
     visitor = await runtime.database.read(work)

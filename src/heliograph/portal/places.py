@@ -59,5 +59,6 @@ PLACES: tuple[Place, ...] = (
     Place("developers", "/developers", N_("Developers"), "d"),
     # For people
     Place("account", "/account", N_("Account"), "a"),
-    # Above accounts: operator
+    # Above accounts
+    Place("operator", "/operator", N_("Operator"), "r", rule=Rule.OPERATOR),
 )

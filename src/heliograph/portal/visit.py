@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from heliograph.accept.storing import Acceptor
+from heliograph.accounts.audit import Actor, record
 from heliograph.accounts.letters import Letter, Postman
 from heliograph.accounts.sessions import NewSession, Visitor
 from heliograph.channels.whatsapp.channel import WhatsApp
@@ -108,6 +109,13 @@ class Visit:
     @property
     def account_id(self) -> int:
         return self.known.account.id
+
+    async def note(self, name: str, subject: str = "") -> None:
+        """Write a line into the account's audit log: `name` is one of the words of operator/words.py."""
+        known = self.known
+        actor = Actor(known.user, self.caller.address)
+        account_id, acting = known.account.id, known.is_acting
+        await record(self.runtime, actor, name, account_id=account_id, subject=subject, as_operator=acting)
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -6,7 +6,9 @@ from heliograph.store.engine import Tx, statement
 
 
 class PortalSession(Struct, frozen=True):
-    """One browser that somebody logged in with. `id` names it on the sessions page; the token opens it."""
+    """One browser that somebody logged in with. `id` names it on the sessions page; the token opens it.
+
+    acting_account_id: the account that an operator looks after in this session, as its owner."""
 
     id: bytes
     token_sha256: bytes
@@ -16,15 +18,16 @@ class PortalSession(Struct, frozen=True):
     created_at_ms: int
     last_seen_at_ms: int
     expires_at_ms: int
+    acting_account_id: int | None = None
 
     def __repr__(self) -> str:
         return f"PortalSession(id={self.id.hex()}, user_id={self.user_id})"
 
 
-SESSION = "id, token_sha256, user_id, address, agent, created_at_ms, last_seen_at_ms, expires_at_ms"
+SESSION = "id, token_sha256, user_id, address, agent, created_at_ms, last_seen_at_ms, expires_at_ms, acting_account_id"
 
 ADD_SESSION = statement(
-    "add_session", f"INSERT INTO portal_session ({SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+    "add_session", f"INSERT INTO portal_session ({SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 )
 SESSION_BY_TOKEN = statement(
     "session_by_token", f"SELECT {SESSION} FROM portal_session WHERE token_sha256 = $1 AND expires_at_ms > $2"
@@ -37,6 +40,7 @@ TOUCH_SESSION = statement(
     "touch_session",
     "UPDATE portal_session SET last_seen_at_ms = $2, expires_at_ms = $3 WHERE id = $1 AND last_seen_at_ms < $2",
 )
+ACT_AS = statement("act_as", "UPDATE portal_session SET acting_account_id = $2 WHERE id = $1")
 END_SESSION = statement("end_session", "DELETE FROM portal_session WHERE user_id = $1 AND id = $2")
 END_OTHER_SESSIONS = statement("end_other_sessions", "DELETE FROM portal_session WHERE user_id = $1 AND id <> $2")
 DROP_ENDED = statement("drop_ended_sessions", "DELETE FROM portal_session WHERE expires_at_ms <= $1")
@@ -69,6 +73,11 @@ async def sessions_of_user(tx: Tx, user_id: int, now_ms: int) -> list[PortalSess
 
 async def touch_session(tx: Tx, session_id: bytes, now_ms: int, expires_at_ms: int) -> None:
     await tx.run(TOUCH_SESSION, session_id, now_ms, expires_at_ms)
+
+
+async def act_as(tx: Tx, session_id: bytes, account_id: int | None) -> None:
+    """Let an operator's session look after another account; None: its own again."""
+    await tx.run(ACT_AS, session_id, account_id)
 
 
 async def end_session(tx: Tx, user_id: int, session_id: bytes) -> bool:

@@ -43,6 +43,7 @@ async def invite(visit: OnVisit) -> Answer:
         return await render_members(visit, status=422, values=form, errors=error.errors)
     except Conflict as error:
         return await render_members(visit, status=409, values=form, errors={"email": [error.message]})
+    await visit.note("member_invited", f"{email}, {form['role']}")
     subject = visit.gettext("Join %(account)s") % {"account": account.name}
     inviter = visit.known.user.name or visit.known.user.email
     await visit.write_letter(email, subject, "getting_in/invitation.txt", token=token, inviter=inviter)
@@ -61,6 +62,7 @@ async def withdraw(visit: OnVisit) -> Answer:
 async def change_role(visit: OnVisit, user_id: FromPath[int]) -> Answer:
     role = (await visit.form())["role"]
     before = await members.change_role(visit.runtime, visit.account_id, user_id, role)
+    await visit.note("role_changed", f"{before.email}: {before.role} → {role}")
     text = visit.gettext("%(person)s is %(role)s now.") % {"person": before.name or before.email, "role": role}
     back = Said(text, f"/account/members/{user_id}/role", {"role": before.role})
     # Who has just stopped being an owner cannot undo it.
@@ -76,6 +78,7 @@ async def ask_remove(visit: OnVisit, user_id: FromPath[int]) -> Answer:
 @post("/account/members/{user_id:int}/remove", opt={"rule": Rule.OWNER})
 async def remove(visit: OnVisit, user_id: FromPath[int]) -> Answer:
     gone = await members.remove_member(visit.runtime, visit.account_id, user_id)
+    await visit.note("member_removed", gone.email)
     said = visit.gettext("%(person)s is no longer a member.") % {"person": gone.name or gone.email}
     return visit.go("/account/members", said)
 

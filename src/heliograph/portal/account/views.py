@@ -123,6 +123,7 @@ async def change_password(visit: OnVisit) -> Answer:
     except Invalid as error:
         return await render_account(visit, status=422, errors=error.errors)
     await sessions.end_other_sessions(visit.runtime, user.id, visit.known.session.id)
+    await visit.note("password_changed")
     return visit.go("/account", "Your password is changed; every other session has ended.")
 
 

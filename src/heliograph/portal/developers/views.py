@@ -74,6 +74,7 @@ async def create_token(visit: OnVisit) -> Answer:
         )
     except Invalid as error:
         return await render_developers(visit, status=422, values=form, scopes=scopes, errors=error.errors)
+    await visit.note("token_created", made.token.name)
     return await render_developers(visit, made=made)
 
 
@@ -88,6 +89,7 @@ async def ask_revoke(visit: OnVisit, token_id: FromPath[int]) -> Answer:
 async def revoke_token(visit: OnVisit, token_id: FromPath[int]) -> Answer:
     token = await tokens.find_token(visit.runtime, visit.account_id, token_id)
     await tokens.revoke_token(visit.runtime, visit.account_id, token_id)
+    await visit.note("token_revoked", token.name)
     return visit.go("/developers", f"{token.name} is revoked.")
 
 

@@ -149,6 +149,7 @@ async def connect(visit: OnVisit) -> Answer:
     except Conflict as error:
         refused = explain(ChannelRefused(error.message, code=error.code))
         return await render_setup(visit, None, status=409, values=form, errors=refused)
+    await visit.note("number_connected", f"+{row.display_number}")
     return visit.go(setup_path(row), visit.gettext("Meta knows +%(number)s.") % {"number": row.display_number})
 
 
@@ -240,6 +241,7 @@ async def add_sender(visit: Visit, row: ConnectionRow, name: str) -> Sender:
         sender = await senders.add_sender(visit.runtime, row, name)
     except Conflict:
         raise Invalid.field("sender_id", "This account has a sender of that name already.") from None
+    await visit.note("sender_added", sender.name)
     if visit.known.account.default_sender is None:
         await people.change_account(visit.runtime, structs.replace(visit.known.account, default_sender=sender.name))
     return sender

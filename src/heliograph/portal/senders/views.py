@@ -140,14 +140,16 @@ async def pause_number(visit: OnVisit, connection_id: FromPath[int]) -> Answer:
     row = await numbers.find_number(visit.runtime, visit.account_id, connection_id)
     who = visit.known.user.name or visit.known.user.email
     await numbers.pause(visit.runtime, row, f"{who} paused it.")
+    await visit.note("number_paused", f"+{row.display_number}")
     path = f"/senders/numbers/{connection_id}"
     return visit.go(path, Said(visit.gettext("The number is paused; messages wait."), f"{path}/resume"))
 
 
 @post("/senders/numbers/{connection_id:int}/resume", opt={"rule": Rule.OWNER})
 async def resume_number(visit: OnVisit, connection_id: FromPath[int]) -> Answer:
-    await numbers.find_number(visit.runtime, visit.account_id, connection_id)
+    row = await numbers.find_number(visit.runtime, visit.account_id, connection_id)
     await senders.resume_connection(visit.runtime, visit.account_id, connection_id)
+    await visit.note("number_resumed", f"+{row.display_number}")
     return visit.go(f"/senders/numbers/{connection_id}", visit.gettext("The number sends again; what waited leaves."))
 
 
@@ -165,6 +167,7 @@ async def remove_number(visit: OnVisit, connection_id: FromPath[int]) -> Answer:
         await numbers.remove_number(visit.runtime, row)
     except Conflict as error:
         return await render_number(visit, connection_id, status=409, errors={"": [error.message]})
+    await visit.note("number_removed", f"+{row.display_number}")
     if visit.known.account.default_sender in {sender.name for sender in number.names}:
         await people.change_account(visit.runtime, structs.replace(visit.known.account, default_sender=None))
     return visit.go("/senders", visit.gettext("+%(number)s is removed.") % {"number": row.display_number})
@@ -257,6 +260,7 @@ async def ask_remove_name(visit: OnVisit, name: FromPath[str]) -> Answer:
 async def remove_name(visit: OnVisit, name: FromPath[str]) -> Answer:
     sender, row = await find_sender(visit, name)
     await senders.remove_sender(visit.runtime, visit.account_id, sender.name)
+    await visit.note("sender_removed", sender.name)
     if visit.known.account.default_sender == sender.name:
         await people.change_account(visit.runtime, structs.replace(visit.known.account, default_sender=None))
     return visit.go(f"/senders/numbers/{row.id}", visit.gettext("%(name)s sends no more.") % {"name": sender.name})
