@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from tests.kit.house import run_command
 from tests.portal.conftest import PASSWORD, Browser
 from tests.store.makers import new_connection
 
 from heliograph.accounts import people, tokens
+from heliograph.config import Settings
 from heliograph.core.ids import new_id, now_ms
 from heliograph.runtime import Runtime
 from heliograph.store import audit as audit_store
@@ -192,4 +194,20 @@ async def test_what_accounts_do_leaves_a_line(ada: Browser, runtime: Runtime) ->
         ("token_created", "Shop", False),
         ("token_revoked", "Shop", False),
         ("member_invited", "eve@larkfield.example, viewer", False),
+    ]
+
+
+async def test_what_the_command_line_does_leaves_a_line(settings: Settings, runtime: Runtime, bolt: Account) -> None:
+    """Whoever has a shell is in the log, too."""
+    environ = {"HELIOGRAPH_HOME": settings.home}
+    for command in (
+        ("tokens", "create", "--account", str(bolt.id), "--name", "Till"),
+        ("accounts", "operator", "bob@bolt.example"),
+    ):
+        code, _, complaints = await run_command(environ, *command)
+        assert code == 0, complaints
+    found = [(line.name, line.actor, line.subject) for line in await lines(runtime)]
+    assert found == [
+        ("token_created", "command line", "Till"),
+        ("operator_added", "command line", "bob@bolt.example"),
     ]

@@ -14,8 +14,11 @@ COMMAND_LINE = "command line"
 class Actor(Struct, frozen=True):
     """Who acts, and from which network address. `user` None: somebody with a shell on the server."""
 
-    user: User | None
+    user: User | None = None
     address: str = ""
+
+
+SHELL = Actor()
 
 
 async def record(

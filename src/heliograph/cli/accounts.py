@@ -6,7 +6,8 @@ from typing import Any
 import click
 from msgspec import structs
 
-from heliograph.accounts import people
+from heliograph.accounts import operating, people
+from heliograph.accounts.audit import SHELL, record
 from heliograph.cli.doors import account_option, find_account_id, json_option, print_facts, table, with_runtime
 from heliograph.core.schedule_times import render_time
 from heliograph.runtime import Runtime
@@ -119,7 +120,7 @@ def suspend(account: str | None, undo: bool) -> None:
 
     async def work(runtime: Runtime) -> int:
         account_id = await find_account_id(runtime, account)
-        await people.suspend_account(runtime, account_id, suspended=not undo)
+        await operating.suspend(runtime, SHELL, account_id, suspended=not undo)
         return account_id
 
     account_id = with_runtime(work)
@@ -134,6 +135,7 @@ def operator(email: str, undo: bool) -> None:
 
     async def work(runtime: Runtime) -> None:
         await people.set_operator(runtime, email, is_operator=not undo)
+        await record(runtime, SHELL, "operator_removed" if undo else "operator_added", account_id=None, subject=email)
 
     with_runtime(work)
     click.echo(f"{email} is {'no longer an operator' if undo else 'an operator of this installation'}.")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from heliograph.accounts import senders as room
+from heliograph.accounts.audit import SHELL, record
 from heliograph.accounts.tokens import fold_sender
 from heliograph.channels.contract import NumberFacts
 from heliograph.cli.doors import account_option, find_account_id, json_option, print_facts, table, with_runtime
@@ -126,6 +127,7 @@ def add(
             sender = await room.add_sender(
                 runtime, row, name, window_template=read_template(window_template), resend_unknown=resend_unknown
             )
+            await record(runtime, SHELL, "sender_added", account_id=account_id, subject=sender.name)
             if subscribe:
                 await room.subscribe(runtime, channel, row)
             return await view(sender, row, runtime)
@@ -227,7 +229,9 @@ def remove(name: str, account: str | None) -> None:
     """Take a sender from an account. Messages that wait still leave."""
 
     async def work(runtime: Runtime) -> None:
-        await room.remove_sender(runtime, await find_account_id(runtime, account), name)
+        account_id = await find_account_id(runtime, account)
+        await room.remove_sender(runtime, account_id, name)
+        await record(runtime, SHELL, "sender_removed", account_id=account_id, subject=name)
 
     with_runtime(work)
     click.echo(f"{name} was removed.")

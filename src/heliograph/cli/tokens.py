@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from heliograph.accounts import tokens as desk
+from heliograph.accounts.audit import SHELL, record
 from heliograph.cli.doors import account_option, find_account_id, json_option, print_facts, table, with_runtime
 from heliograph.core.ids import now_ms
 from heliograph.core.schedule_times import render_time
@@ -55,7 +56,7 @@ def create(
 
     async def work(runtime: Runtime) -> desk.NewToken:
         account_id = await find_account_id(runtime, account)
-        return await desk.create_token(
+        made = await desk.create_token(
             runtime,
             account_id,
             name,
@@ -64,6 +65,8 @@ def create(
             expires_at_ms=now_ms() + int(expires_in_days * 86_400_000) if expires_in_days else None,
             allowed_networks=allow_from,
         )
+        await record(runtime, SHELL, "token_created", account_id=account_id, subject=name)
+        return made
 
     made = with_runtime(work)
     text = f"{made.text}\nKeep it: it is not shown again. Use it as `Authorization: Bearer {made.text}`."
@@ -91,7 +94,9 @@ def revoke(account: str | None, token_id: int) -> None:
     """Make a token useless at once. TOKEN_ID is the number before its `|`."""
 
     async def work(runtime: Runtime) -> None:
-        await desk.revoke_token(runtime, await find_account_id(runtime, account), token_id)
+        account_id = await find_account_id(runtime, account)
+        await desk.revoke_token(runtime, account_id, token_id)
+        await record(runtime, SHELL, "token_revoked", account_id=account_id, subject=str(token_id))
 
     with_runtime(work)
     click.echo(f"Token {token_id} is revoked.")

@@ -22,6 +22,8 @@ NAMES = {
     "password_changed": N_("changed their password"),
     "account_suspended": N_("suspended the account"),
     "account_allowed": N_("allowed the account again"),
+    "operator_added": N_("made an operator of"),
+    "operator_removed": N_("took the operator's right from"),
     "rate_limit_set": N_("set a token's limit"),
     "acting_began": N_("began to act for the account"),
     "acting_ended": N_("stopped acting for the account"),
