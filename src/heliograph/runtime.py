@@ -5,11 +5,11 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from heliograph.channels.contract import Connection
-from heliograph.channels.whatsapp.channel import WhatsApp
 from heliograph.config import Settings, SettingsError
 from heliograph.core.vault import Vault
 from heliograph.errors import Unavailable
@@ -17,6 +17,9 @@ from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Database
 from heliograph.store.migrate import NEWEST, NOT_COPIED_YET, UNFINISHED_COPY, current_revision
 from heliograph.store.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    from heliograph.channels.whatsapp.channel import WhatsApp
 
 CHANNELS = ("whatsapp",)  # the whole list, in one place
 
@@ -107,8 +110,10 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         await database.close()
 
 
-def open_whatsapp(settings: Settings) -> WhatsApp:
+def open_whatsapp(settings: Settings) -> "WhatsApp":
     """The channel with its HTTP connections; close it with `await channel.close()`."""
+    from heliograph.channels.whatsapp.channel import WhatsApp  # brings the HTTP client, which few processes need
+
     return WhatsApp(
         timeout_s=settings.send_timeout_s,
         connect_timeout_s=settings.connect_timeout_s,

@@ -1,6 +1,7 @@
 """Accounts and the people who log in to them."""
 
 import asyncio
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -15,8 +16,12 @@ from heliograph.store.engine import Tx
 
 SHORTEST_PASSWORD = 10
 PASSWORDS = PasswordHash.recommended()  # argon2id with the parameters of RFC 9106 §4
-# Checked against when nobody has the address, so that the time of an answer does not tell who has an account.
-NOBODYS_HASH = PASSWORDS.hash("nobody has this password")
+
+
+@cache
+def nobodys_hash() -> str:
+    """Checked against when nobody has the address, so that the time of an answer does not tell who has an account."""
+    return PASSWORDS.hash("nobody has this password")
 
 
 def check_account_facts(name: str, time_zone: str, default_country: str | None) -> None:
@@ -158,7 +163,7 @@ async def check_login(runtime: Runtime, email: str, password: str) -> User | Non
     """The user whose address and password these are. Takes the same time whether the address exists or not."""
     user = await runtime.database.read(lambda tx: store.user_by_email(tx, email))
     if user is None:
-        await asyncio.to_thread(PASSWORDS.verify, password, NOBODYS_HASH)
+        await asyncio.to_thread(lambda: PASSWORDS.verify(password, nobodys_hash()))
         return None
     good, fresh_hash = await asyncio.to_thread(PASSWORDS.verify_and_update, password, user.password_hash)
     if not good:

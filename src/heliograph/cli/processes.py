@@ -6,22 +6,18 @@ import fcntl
 import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
-from heliograph.api import health
-from heliograph.api.app import Api
-from heliograph.api.http import plain_path
 from heliograph.cli.supervisor import stop_event
 from heliograph.config import Settings
-from heliograph.dispatch.dispatcher import Dispatcher
-from heliograph.portal.app import Portal
 from heliograph.runtime import Runtime, open_runtime, open_whatsapp
-from heliograph.status.applier import Applier
+
+if TYPE_CHECKING:  # each process loads the rooms that it serves, and is ready the sooner
+    from granian.server.embed import Server
+
+    from heliograph.channels.whatsapp.channel import WhatsApp
 
 log = structlog.get_logger(__name__)
 
@@ -38,19 +34,24 @@ def calm_the_collector() -> None:
 # The API
 
 
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 COUNTER_PATHS = ("/api/", "/callbacks/", "/docs/")
-COUNTER_PAGES = frozenset({"/api", "/docs", "/openapi.json", *health.PATHS})
+COUNTER_PAGES = frozenset({"/api", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics"})
 
 
-def share(api: Api, portal: Portal) -> Callable[[Any, Any, Any], Awaitable[None]]:
+def share(api: Asgi, portal: Asgi) -> Asgi:
     """One server for both rooms: what programs call goes to the API, everything else to the portal.
 
     Who asks for JSON is a program, wherever it strays: it gets the API's own "nothing at this address"."""
+    from heliograph.api.http import plain_path
 
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        path = plain_path(scope["path"])
-        of_counter = path.startswith(COUNTER_PATHS) or path in COUNTER_PAGES or asks_for_json(scope["headers"])
-        await (api if of_counter else portal)(scope, receive, send)
+    def answer(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        path = scope["path"]
+        if not path.startswith("/api/"):
+            path = plain_path(path)
+            if not (path.startswith(COUNTER_PATHS) or path in COUNTER_PAGES or asks_for_json(scope["headers"])):
+                return portal(scope, receive, send)
+        return api(scope, receive, send)
 
     return answer
 
@@ -60,28 +61,40 @@ def asks_for_json(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return b"application/json" in accepted and b"text/html" not in accepted
 
 
+def make_server(app: Asgi, settings: Settings) -> "Server":
+    """The HTTP server around an ASGI application, with the limits that protect it."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    return Server(
+        app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        # Admits every request that we can have; what exceeds it waits in the socket, not in our memory.
+        backpressure=settings.max_waiting_accepts + 100,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=settings.header_timeout_s * 1000,
+            max_buffer_size=max(settings.max_header_bytes + 16_384, 65_536),
+            pipeline_flush=True,
+        ),
+        log_enabled=False,
+    )
+
+
 async def run_api(settings: Settings) -> None:
     """Answer HTTP until asked to stop; then answer what was begun."""
+    from heliograph.api.app import Api
+    from heliograph.portal.app import Portal
+
     stopping = stop_event()
     async with open_runtime(settings) as runtime:
         api, portal = Api(runtime), Portal(runtime)
-        server = Server(
-            share(api, portal),
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=2048,
-            # Admits every request that we can have; what exceeds it waits in the socket, not in our memory.
-            backpressure=settings.max_waiting_accepts + 100,
-            http1_settings=HTTP1Settings(
-                header_read_timeout=settings.header_timeout_s * 1000,
-                max_buffer_size=max(settings.max_header_bytes + 16_384, 65_536),
-                pipeline_flush=True,
-            ),
-            log_enabled=False,
-        )
+        server = make_server(share(api, portal), settings)
         api.start()
         await portal.start()
         calm_the_collector()
@@ -142,8 +155,11 @@ async def run_dispatcher(settings: Settings) -> None:
         await channel.close()
 
 
-async def dispatch_until(runtime: Runtime, channel: object, stopping: asyncio.Event, *, alone: bool) -> None:
-    dispatcher = Dispatcher(runtime, channel, alone=alone)  # type: ignore[arg-type]
+async def dispatch_until(runtime: Runtime, channel: "WhatsApp", stopping: asyncio.Event, *, alone: bool) -> None:
+    from heliograph.dispatch.dispatcher import Dispatcher
+    from heliograph.status.applier import Applier
+
+    dispatcher = Dispatcher(runtime, channel, alone=alone)
     applier = Applier(runtime, dispatcher.owner)
     await dispatcher.start()
     applier.start()
