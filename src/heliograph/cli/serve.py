@@ -38,14 +38,13 @@ def serve(role: str, host: str | None, port: int | None, migrate: bool, child: i
     if child:
         supervisor.die_with_parent(child)
     else:
-        from heliograph.store.migrate import NEWEST, current_revision
         from heliograph.store.sqlite import check_file
 
         if role != "dispatch":
             supervisor.check_port_is_free(settings)
         if not settings.is_postgresql:
             check_file(settings.sqlite_path)
-        if migrate and asyncio.run(current_revision(settings)) != NEWEST:
+        if migrate:
             supervisor.migrate_apart(settings)
     if role == "all":
         asyncio.run(supervisor.supervise(settings))
