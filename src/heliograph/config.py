@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     whatsapp_base_url: str = (
         "https://graph.facebook.com"  # for senders that name no other; the emulator's address in trials
     )
+    sandbox_url: str = ""  # an emulated carrier that accounts may try a number of; "" = none: for trials only
     whatsapp_api_version: str = "v26.0"  # the Graph API version for senders that name no other
     send_timeout_s: Seconds = 30.0  # a carrier that has not answered by then leaves the outcome unknown
     connect_timeout_s: Seconds = 10.0  # to reach the carrier; nothing has been sent by then

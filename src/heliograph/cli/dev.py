@@ -14,9 +14,9 @@ import aiohttp
 import click
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from heliograph.accounts import people, senders, tokens
+from heliograph.accounts import people, sandbox, senders, tokens
 from heliograph.cli import supervisor
 from heliograph.cli.doors import failing_with_a_sentence, settings_or_fail
 from heliograph.config import Settings
@@ -36,9 +36,6 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 # The documented defaults of `heliograph emulator cloud-api` (docs/emulator.md): of use against the emulator only.
 EMULATOR_PHONE_NUMBER_ID = "100000000000001"
-EMULATOR_BUSINESS_ACCOUNT_ID = "200000000000002"
-EMULATOR_TOKEN = "EMULATOR-TOKEN-not-a-secret-0000000000"  # noqa: S105 - public on purpose
-EMULATOR_APP_SECRET = "emulator-app-secret-not-a-secret"  # noqa: S105 - public on purpose
 
 
 class Demo(Struct, kw_only=True):
@@ -81,6 +78,7 @@ async def run(settings: Settings) -> None:
     given = os.environ.get("HELIOGRAPH_EMULATOR_URL", "").rstrip("/")
     async with contextlib.AsyncExitStack() as stack:
         emulator_url = given or await stack.enter_async_context(running_emulator(settings))
+        settings = structs.replace(settings, sandbox_url=emulator_url)
         demo = await prepare_demo(settings, emulator_url)
 
         async def on_start(stopping: asyncio.Event) -> None:
@@ -161,8 +159,8 @@ async def prepare_demo(settings: Settings, emulator_url: str) -> Demo:
             sender_ids=[*SENDER_NAMES, number],
             emulator_url=emulator_url,
             emulator_phone_number_id=EMULATOR_PHONE_NUMBER_ID,
-            emulator_token=EMULATOR_TOKEN,
-            emulator_app_secret=EMULATOR_APP_SECRET,
+            emulator_token=sandbox.TOKEN,
+            emulator_app_secret=sandbox.APP_SECRET,
         )
     write_private(path, msgspec.json.format(msgspec.json.encode(demo)).decode() + "\n")
     return demo
@@ -212,9 +210,9 @@ async def connect_demo_number(runtime: Runtime, account: Account, emulator_url: 
     channel = open_whatsapp(runtime.settings)
     number = senders.Number(
         phone_number_id=EMULATOR_PHONE_NUMBER_ID,
-        business_account_id=EMULATOR_BUSINESS_ACCOUNT_ID,
-        token=EMULATOR_TOKEN,
-        app_secret=EMULATOR_APP_SECRET,
+        business_account_id=sandbox.BUSINESS_ACCOUNT_ID,
+        token=sandbox.TOKEN,
+        app_secret=sandbox.APP_SECRET,
         base_url=emulator_url,
     )
     try:

@@ -81,6 +81,7 @@ def environ_of(settings: Settings) -> dict[str, str]:
         "HELIOGRAPH_HOME": settings.home,
         "HELIOGRAPH_HOST": settings.host,
         "HELIOGRAPH_PORT": str(settings.port),
+        "HELIOGRAPH_SANDBOX_URL": settings.sandbox_url,
     }
 
 

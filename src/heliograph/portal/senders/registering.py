@@ -7,7 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath
 from msgspec import Struct, structs
 
-from heliograph.accounts import numbers, people, senders
+from heliograph.accounts import numbers, people, sandbox, senders
 from heliograph.accounts.numbers import WindowTemplate
 from heliograph.accounts.senders import Number
 from heliograph.channels.contract import NumberFacts
@@ -88,11 +88,12 @@ async def render_setup(
 
 
 async def carriers(visit: Visit) -> list[str]:
-    """The base URLs to choose among: the installation's, and those of the account's numbers.
+    """The base URLs to choose among: the installation's, its carrier for trials, and those of the account's numbers.
 
     Not any address: the server must not be led to call what is in its own network."""
     own = await senders.list_connections(visit.runtime, visit.account_id)
-    return list(dict.fromkeys([visit.settings.whatsapp_base_url.rstrip("/"), *(row.base_url for row in own)]))
+    known = [visit.settings.whatsapp_base_url, visit.settings.sandbox_url, *(row.base_url for row in own)]
+    return list(dict.fromkeys(url.rstrip("/") for url in known if url))
 
 
 async def offer_templates(visit: Visit, row: ConnectionRow) -> tuple[list[WindowTemplate], str]:
@@ -164,6 +165,18 @@ async def show_setup(visit: OnVisit, connection_id: FromPath[int]) -> Answer:
     if visit.query["step"] == "credentials":
         values = {"phone_number_id": row.address, "business_account_id": row.business_account, "base_url": row.base_url}
     return await render_setup(visit, row, step=visit.query["step"], values=values)
+
+
+@post("/senders/sandbox", opt={"rule": Rule.OWNER})
+async def open_sandbox(visit: OnVisit) -> Answer:
+    """A number for trials, ready to send."""
+    row = await sandbox.open_sandbox(visit.runtime, visit.desk.whatsapp, visit.account_id)
+    await visit.note("number_connected", f"+{row.display_number}")
+    if visit.known.account.default_sender is None:
+        account = structs.replace(visit.known.account, default_sender=sandbox.SENDER_NAME)
+        await people.change_account(visit.runtime, account)
+    told = visit.gettext("Your sandbox number is ready. What it sends reaches nobody, and costs nothing.")
+    return visit.go(f"/senders/numbers/{row.id}", told)
 
 
 # Callbacks
@@ -282,6 +295,7 @@ async def choose_template(visit: OnVisit, connection_id: FromPath[int]) -> Answe
 ROUTES = (
     start,
     connect,
+    open_sandbox,
     show_setup,
     subscribe,
     request_code,

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct, structs
 
-from heliograph.accounts import numbers, people, senders
+from heliograph.accounts import numbers, people, sandbox, senders
 from heliograph.accounts.tokens import fold_sender
 from heliograph.channels.contract import NumberFacts
 from heliograph.errors import ChannelRefused, Conflict, Invalid, NotFound
@@ -64,7 +64,12 @@ async def show_senders(visit: OnVisit) -> Answer:
     names = await senders.list_senders(visit.runtime, visit.account_id)
     rows = await senders.list_connections(visit.runtime, visit.account_id)
     found = [await view_number(visit, row, names) for row in rows]
-    return visit.render("senders/list.html", numbers=found, sender_count=len(names))
+    return visit.render(
+        "senders/list.html",
+        numbers=found,
+        sender_count=len(names),
+        offers_sandbox=sandbox.is_offered(visit.runtime, rows),
+    )
 
 
 # A number
