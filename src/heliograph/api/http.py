@@ -1,6 +1,7 @@
 """Requests and answers over ASGI, with the limits that protect a server from what it is sent."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -16,6 +17,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
 ID_LENGTHS = range(1, 129)
+# A client that is still writing does not listen: of a body that is refused as too large, so much is read and forgotten.
+LINGER_BYTES, LINGER_S = 16_777_216, 2.0
 
 
 class TooSlow(Refused):
@@ -89,6 +92,7 @@ class Request:
         if declared is not None and (not declared.isdigit() or int(declared) > most_bytes):
             if not declared.isdigit():
                 raise BadRequest("The Content-Length header is not a number.")
+            await self._forget_the_rest()
             raise TooLarge(f"A request body may have at most {most_bytes} bytes.")
         if declared == b"0" or (declared is None and b"transfer-encoding" not in self.headers):
             return b""
@@ -103,6 +107,8 @@ class Request:
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > most_bytes:
+                    guard.timer.cancel()
+                    await self._forget_the_rest()
                     raise TooLarge(f"A request body may have at most {most_bytes} bytes.")
                 chunks.append(chunk)
                 if not message.get("more_body", False):
@@ -123,6 +129,19 @@ class Request:
             return forwarded.rsplit(b",", 1)[-1].strip().decode("latin-1")
         client = self.scope.get("client")
         return str(client[0]) if client else ""
+
+    async def _forget_the_rest(self) -> None:
+        """Let the client finish, within bounds; one that asks before it sends (100-continue) is answered at once."""
+        if b"expect" in self.headers:
+            return
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while size < LINGER_BYTES:
+                    message = await self._receive()
+                    size += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                        return
 
     def public_base(self, settings: Settings) -> str:
         """The address by which the caller reached us, without a slash at its end."""
