@@ -1,0 +1,1 @@
+"""Sends before and while they are stored."""

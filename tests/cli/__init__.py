@@ -1,0 +1,1 @@
+"""Commands, as scripts and operators use them."""
