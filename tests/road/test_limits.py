@@ -183,6 +183,14 @@ async def test_a_body_that_never_comes(house: House, tenant: Tenant) -> None:
         assert 0.9 < took_s < 5
 
 
+async def test_many_bodies_that_never_come(house: House, tenant: Tenant) -> None:
+    """Each of fifty such clients is told so: none is left hanging."""
+    async with await patient(house, tenant) as client:
+        request = head(house, client.tenant.token, "Content-Length: 100") + b'{"reci'
+        answers = await asyncio.gather(*(converse(house, request) for _ in range(50)))
+        assert {answer[:12] for answer, _ in answers} == {b"HTTP/1.1 408"}
+
+
 async def test_headers_that_never_come(house: House) -> None:
     """A client that does not end its headers is dropped."""
     answer, took_s = await converse(house, b"POST /api/v3/sms/send HTTP/1.1\r\nHost: x\r\nX-Slow: ")

@@ -1,7 +1,6 @@
 """Requests and answers over ASGI, with the limits that protect a server from what it is sent."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -19,6 +18,8 @@ JSON = b"application/json"
 ID_LENGTHS = range(1, 129)
 # A client that is still writing does not listen: of a body that is refused as too large, so much is read and forgotten.
 LINGER_BYTES, LINGER_S = 16_777_216, 2.0
+# The server takes a moment to give up reading when we do; what we say before that is never sent, and the client hangs.
+LET_GO_S = 0.1
 
 
 class TooSlow(Refused):
@@ -117,6 +118,7 @@ class Request:
             if not guard.struck:
                 raise
             guard.task.uncancel()
+            await asyncio.sleep(LET_GO_S)
             raise TooSlow("The request body did not arrive in time.") from None
         finally:
             guard.timer.cancel()
@@ -135,13 +137,15 @@ class Request:
         if b"expect" in self.headers:
             return
         size = 0
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LINGER_S):
                 while size < LINGER_BYTES:
                     message = await self._receive()
                     size += len(message.get("body", b""))
                     if message["type"] == "http.disconnect" or not message.get("more_body", False):
                         return
+        except TimeoutError:
+            await asyncio.sleep(LET_GO_S)
 
     def public_base(self, settings: Settings) -> str:
         """The address by which the caller reached us, without a slash at its end."""
