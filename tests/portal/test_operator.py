@@ -1,6 +1,7 @@
 """The operator's pages: accounts, limits, acting for an account, callbacks with trouble, the audit log."""
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.kit.house import run_command
@@ -10,6 +11,7 @@ from tests.store.makers import new_connection
 from heliograph.accounts import people, tokens
 from heliograph.config import Settings
 from heliograph.core.ids import new_id, now_ms
+from heliograph.portal.operator import words as operator_words
 from heliograph.runtime import Runtime
 from heliograph.store import audit as audit_store
 from heliograph.store import callbacks, connections, queues
@@ -211,3 +213,12 @@ async def test_what_the_command_line_does_leaves_a_line(settings: Settings, runt
         ("token_created", "command line", "Till"),
         ("operator_added", "command line", "bob@bolt.example"),
     ]
+
+
+def test_every_word_of_the_log_is_told() -> None:
+    """Whatever is written into the log has a sentence on its page."""
+    source = Path(operator_words.__file__).parents[2]
+    text = "\n".join(path.read_text() for path in source.rglob("*.py") if "audit" not in path.name)
+    written = set(re.findall(r'(?:visit\.note\(|SHELL, |actor, )"([a-z_]+)"', text))
+    assert {"token_created", "second_factor_on", "acting_began"} <= written
+    assert written <= set(operator_words.NAMES)

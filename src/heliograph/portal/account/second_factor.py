@@ -51,6 +51,7 @@ async def turn_on(visit: OnVisit) -> Answer:
     except Invalid as error:
         return render_setup(visit, secret, status=422, errors=error.errors)
     await sessions.end_other_sessions(visit.runtime, visit.known.user.id, visit.known.session.id)
+    await visit.note("second_factor_on")
     return visit.render("account/recovery_codes.html", codes=codes)
 
 
@@ -63,6 +64,7 @@ async def turn_off(visit: OnVisit) -> Answer:
         await sessions.record_failure(visit.runtime, user.email, visit.caller.address)
         return visit.go("/account", visit.gettext("This is not your present password. Nothing was changed."))
     await second_factor.turn_off(visit.runtime, user.id)
+    await visit.note("second_factor_off")
     return visit.go("/account", visit.gettext("The second factor is off."))
 
 

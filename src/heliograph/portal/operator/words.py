@@ -20,6 +20,8 @@ NAMES = {
     "member_removed": N_("removed a member"),
     "role_changed": N_("changed a role"),
     "password_changed": N_("changed their password"),
+    "second_factor_on": N_("turned their second factor on"),
+    "second_factor_off": N_("turned their second factor off"),
     "account_suspended": N_("suspended the account"),
     "account_allowed": N_("allowed the account again"),
     "operator_added": N_("made an operator of"),
