@@ -12,6 +12,7 @@ from bench.rig import ALL_CORES, LOAD_CORE, CannotMeasure
 
 BENCHMARKS = (
     "accept",
+    "postgresql",
     "flavours",
     "many",
     "handover",
@@ -21,6 +22,7 @@ BENCHMARKS = (
     "pace",
     "memory",
     "start",
+    "nodes",
 )
 
 
