@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -132,6 +135,45 @@ async def test_locked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         await holder.close()
         await database.close()
+
+
+@pytest.fixture
+def small_space(server: PrivateServer) -> Iterator[Path]:
+    """A file system of three megabytes that the server may write to, where this user may mount one."""
+    folder = Path(tempfile.mkdtemp(prefix="heliograph-small-"))
+    given = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0777", "tmpfs", str(folder)]
+    if subprocess.run(given, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a file system")
+    shutil.chown(folder, server.folder.stat().st_uid)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()
+
+
+async def test_full_disk(server: PrivateServer, url: str, small_space: Path) -> None:
+    """On a disk that is full: 503 with the reason, nothing half-stored, reads go on; once there is room, writes do too."""
+    admin = await asyncpg.connect(url)
+    try:
+        await admin.execute(f"CREATE TABLESPACE small LOCATION '{small_space}'")
+        await admin.execute("ALTER TABLE message SET TABLESPACE small")
+        database = await PostgresDatabase.open(url)
+        account = await make_account(database)
+        accepted = 0
+        with pytest.raises(Unavailable) as refused:
+            while accepted < 20_000:
+                await make_messages(database, [new_message(account.id, text="x" * 2000) for _ in range(50)])
+                accepted += 50
+        assert (refused.value.code, refused.value.http_status) == ("storage_full", 503)
+        for table in ("message", "send_due"):
+            assert await count(database, table) == accepted
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_space)], check=True)  # noqa: ASYNC221 - at once
+        await make_messages(database, [new_message(account.id, text="x" * 2000) for _ in range(50)])
+        assert await database.read(lambda tx: messages.last_seq(tx, account.id)) == accepted + 50
+        await database.close()
+        await admin.execute("ALTER TABLE message SET TABLESPACE pg_default")
+        await admin.execute("DROP TABLESPACE small")
+    finally:
+        await admin.close()
 
 
 async def test_group_commit(database: PostgresDatabase) -> None:
