@@ -132,6 +132,8 @@ async def test_a_number_of_another_account(ada: Browser, runtime: Runtime, carri
 async def test_register_a_number(ada: Browser, runtime: Runtime, carrier: Running) -> None:
     """Ids, code, PIN, name, window template: each step says what is wrong, and the number sends in the end."""
     page = await connect(ada, phone_number_id=UNREGISTERED)
+    current = re.findall(r'<a href="([^"]+)" aria-current="page" data-key', page.text)
+    assert current == ["/senders"], "and not /send, too"
     assert "Meta answered: “Heliograph Emulator”" in page
     row = await only_number(runtime)
     assert bool(row.use_appsecret_proof)
