@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pwdlib import PasswordHash
 
+from heliograph.accounts.tokens import fold_sender
 from heliograph.core.ids import now_ms
 from heliograph.errors import Conflict, Invalid, NotFound
 from heliograph.runtime import Runtime
 from heliograph.store import accounts as store
 from heliograph.store.accounts import Account, User
+from heliograph.store.connections import senders_of_account
 from heliograph.store.engine import Tx
 
 SHORTEST_PASSWORD = 10
@@ -113,7 +115,15 @@ async def list_accounts(runtime: Runtime) -> list[Account]:
 async def change_account(runtime: Runtime, account: Account) -> None:
     """Store the name, zone, country and default sender of `account`. Raises Invalid."""
     check_account_facts(account.name, account.time_zone, account.default_country)
-    await runtime.database.write(lambda tx: store.change_account(tx, account))
+
+    async def work(tx: Tx) -> None:
+        if account.default_sender is not None:
+            names = {fold_sender(sender.name) for sender in await senders_of_account(tx, account.id)}
+            if fold_sender(account.default_sender) not in names:
+                raise Invalid.field("default_sender", f"The account has no sender {account.default_sender}.")
+        await store.change_account(tx, account)
+
+    await runtime.database.write(work)
 
 
 async def suspend_account(runtime: Runtime, account_id: int, *, suspended: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 import msgspec
 import structlog
+from msgspec import structs
 
 from heliograph.config import Settings, SettingsError, read_settings
 from heliograph.errors import HeliographError, NotFound
@@ -53,7 +54,8 @@ def with_runtime(work: "Callable[[Runtime], Awaitable[T]]") -> T:
         async with open_runtime(settings) as runtime:
             return await work(runtime)
 
-    set_up_logs(settings, "cli")
+    # The reason of a failure is on standard error, so what is only of interest to operators of a server stays away.
+    set_up_logs(structs.replace(settings, log_level="warning") if settings.log_level == "info" else settings, "cli")
     try:
         return asyncio.run(run())
     except (HeliographError, SettingsError) as error:
