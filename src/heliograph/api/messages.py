@@ -23,6 +23,7 @@ from heliograph.status.explaining import explain
 from heliograph.store import errands as errand_store
 from heliograph.store import messages as store
 from heliograph.store import sends as send_store
+from heliograph.store.connections import ConnectionRow, connection_by_id
 from heliograph.store.engine import Tx
 from heliograph.store.idempotency import KeptAnswer, keep_answer, kept_answer
 from heliograph.store.messages import Event, Filters, Message, NewMessage
@@ -136,12 +137,14 @@ async def explain_message(call: Call) -> Answer:
     """GET /sms/{uid}/explain"""
     message = await find(call)
 
-    async def work(tx: Tx) -> tuple[list[Event], send_store.SendProgress | None]:
+    async def work(tx: Tx) -> tuple[list[Event], send_store.SendProgress | None, ConnectionRow | None]:
         events = await store.events_of_message(tx, message.account_id, message.id)
-        return events, await send_store.send_progress(tx, message.account_id, message.id)
+        progress = await send_store.send_progress(tx, message.account_id, message.id)
+        connection = await connection_by_id(tx, message.account_id, message.connection_id)
+        return events, progress, connection
 
-    events, progress = await call.counter.runtime.database.read(work)
-    return success(explain(message, events, progress, now_ms()))
+    events, progress, connection = await call.counter.runtime.database.read(work)
+    return success(explain(message, events, progress, now_ms(), connection))
 
 
 # List

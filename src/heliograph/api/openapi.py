@@ -178,10 +178,32 @@ SCHEMAS: Json = {
                     "required": ["step", "at", "source"],
                 },
             },
-            "next_attempt": {"type": ["object", "null"]},
+            "next_attempt": {
+                "type": ["object", "null"],
+                "properties": {
+                    "at": {
+                        "type": ["string", "null"],
+                        "format": "date-time",
+                        "description": "null: when the cause of `hold` is mended.",
+                    },
+                    "attempt": integer("Which one it will be, or is."),
+                    "under_way": {"type": "boolean"},
+                },
+                "required": ["at", "attempt", "under_way"],
+            },
+            "hold": {
+                "type": ["object", "null"],
+                "description": "Why the sender stands still, where it does: its messages wait.",
+                "properties": {
+                    "code": text("Stable word."),
+                    "message": text("A sentence for people."),
+                    "until": {"type": ["string", "null"], "format": "date-time"},
+                },
+                "required": ["code", "message", "until"],
+            },
             "carrier": {"type": ["object", "null"]},
         },
-        "required": ["uid", "state", "status", "summary", "steps", "next_attempt", "carrier"],
+        "required": ["uid", "state", "status", "summary", "steps", "next_attempt", "hold", "carrier"],
     },
     "Error": {
         "type": "object",

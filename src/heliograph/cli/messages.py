@@ -18,6 +18,7 @@ from heliograph.runtime import Runtime
 from heliograph.status.explaining import explain
 from heliograph.store import messages as store
 from heliograph.store import sends as send_store
+from heliograph.store.connections import connection_by_id
 from heliograph.store.engine import Tx
 from heliograph.store.messages import Message
 
@@ -46,7 +47,8 @@ def show(uid: str, account: str | None, as_json: bool) -> None:
                 raise NotFound(f"The account has no message {uid}.")
             events = await store.events_of_message(tx, account_id, message.id)
             progress = await send_store.send_progress(tx, account_id, message.id)
-            return {**facts_of(message), **explain(message, events, progress, now_ms())}
+            connection = await connection_by_id(tx, account_id, message.connection_id)
+            return {**facts_of(message), **explain(message, events, progress, now_ms(), connection)}
 
         return await runtime.database.read(read)
 

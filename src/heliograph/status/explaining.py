@@ -8,19 +8,31 @@ from heliograph.channels.whatsapp.codes import describe_code
 from heliograph.core.ids import uid_of
 from heliograph.core.schedule_times import render_time
 from heliograph.core.statuses import OPEN, V3_WORD, State
+from heliograph.store.connections import ConnectionRow
 from heliograph.store.messages import Event, Message
 from heliograph.store.sends import SendProgress
 
 
-def explain(message: Message, events: list[Event], progress: SendProgress | None, now_ms: int) -> dict[str, Any]:
+def explain(
+    message: Message,
+    events: list[Event],
+    progress: SendProgress | None,
+    now_ms: int,
+    connection: ConnectionRow | None = None,
+) -> dict[str, Any]:
+    """`connection`: the number that the message goes out through, for a hold of it keeps the message waiting."""
     state = state_now(message, progress, now_ms)
+    held = connection if connection is not None and connection.hold_code and progress is not None else None
     return {
         "uid": uid_of(message.id),
         "state": state.value,
         "status": V3_WORD[state],
-        "summary": summarise(message, state, progress, now_ms),
+        "summary": summarise(message, state, progress, now_ms)
+        if held is None or state is not State.QUEUED
+        else f"It waits, for its sender stands still: {held.hold_sentence}",
         "steps": [first_step(message), *(view_event(event) for event in events)],
-        "next_attempt": view_next(progress, now_ms),
+        "next_attempt": view_next(progress, now_ms, held if state is State.QUEUED else None),
+        "hold": view_hold(held),
         "carrier": view_carrier(message, events),
     }
 
@@ -104,13 +116,28 @@ def as_json(raw: str) -> Any:
         return raw
 
 
-def view_next(progress: SendProgress | None, now_ms: int) -> dict[str, Any] | None:
+def view_next(progress: SendProgress | None, now_ms: int, held: ConnectionRow | None) -> dict[str, Any] | None:
+    """`at` is None while the sender stands still until somebody mends the cause."""
     if progress is None:
         return None
+    at_ms: int | None = max(progress.due_at_ms, now_ms)
+    if held is not None:
+        at_ms = max(progress.due_at_ms, held.held_until_ms) if held.held_until_ms is not None else None
     return {
-        "at": render_time(max(progress.due_at_ms, now_ms)),
+        "at": render_time(at_ms) if at_ms is not None else None,
         "attempt": progress.attempts + (0 if progress.lease_until_ms else 1),
         "under_way": progress.lease_until_ms is not None,
+    }
+
+
+def view_hold(held: ConnectionRow | None) -> dict[str, Any] | None:
+    if held is None:
+        return None
+    until_ms = held.held_until_ms
+    return {
+        "code": held.hold_code,
+        "message": held.hold_sentence,
+        "until": render_time(until_ms) if until_ms is not None else None,
     }
 
 
