@@ -146,10 +146,15 @@ async def test_a_kind_of_tomorrow(client: Client, tenant: Tenant) -> None:
 
 
 async def test_a_person_without_a_number(client: Client, house: House) -> None:
-    """Who hides the number is known by the user id, which is what the list shows and can be asked for."""
+    """Who hides the number is known by the user id: the list shows it, can be asked for it, and it can be answered."""
     told = await house.carrier.post("/__emulator/say", {"text": "Who am I?", "from": "31655500004", "no_number": True})
     (row,) = await received(client, told["user_id"])
     assert (row["from"], row["message"]) == (told["user_id"], "Who am I?")
+    sent = await client.send(recipient=row["from"], message="Somebody")
+    assert sent["to"] == told["user_id"]
+    await client.until(sent["uid"], "Delivered")
+    (took,) = [m for m in await house.carrier.messages() if f".{sent['uid']}." in m["biz_opaque_callback_data"]]
+    assert (took["to"], took["text"]) == (told["user_id"], "Somebody")
 
 
 async def test_repeated_deliveries(client: Client, house: House, tenant: Tenant) -> None:

@@ -1,6 +1,7 @@
 """Send, view, list, cancel: the part of the API that concerns messages (v3-api.md §6)."""
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,8 @@ QUEUED = "Your message was successfully queued"
 QUEUED_MANY = "Your {} messages were successfully queued"
 SCHEDULED = "Your message was successfully scheduled"
 UNKNOWN_UID = "SMS Info not found"
+# The business-scoped id of someone who hides their number, as `from` of an incoming message shows it: no number has letters.
+USER_ID = re.compile(r"[A-Z]{2}\.(?:[A-Z]{3}\.)?[A-Za-z0-9]{4,128}")
 
 
 # Send
@@ -54,8 +57,11 @@ async def send(call: Call) -> Answer:
 
 def read_send_request(call: Call) -> SendRequest:
     values = call.parameters.values
+    recipient = values.get("recipient")
+    hidden = isinstance(recipient, str) and USER_ID.fullmatch(recipient.strip()) is not None
     return SendRequest(
-        recipient=values.get("recipient"),
+        recipient=None if hidden else recipient,
+        recipient_user_id=str(recipient).strip() if hidden else None,
         sender_id=optional_text(values, "sender_id"),
         type=optional_text(values, "type"),
         message=optional_text(values, "message"),

@@ -53,7 +53,8 @@ REQUIRED_KEYS = [key for key in MESSAGE_KEYS if key != "failure"]
 
 SEND_FIELDS: Json = {
     "recipient": {
-        "description": "Number with country code; several as a comma-separated text or a list.",
+        "description": "Number with country code; several as a comma-separated text or a list. A person who hides the number "
+        "is written to by the id that `from` of their message shows.",
         "anyOf": [
             {"type": "string", "examples": ["31612345678"]},
             {"type": "integer"},
