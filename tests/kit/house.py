@@ -230,9 +230,10 @@ class House:
 
 @contextlib.asynccontextmanager
 async def open_house(folder: Path, *emulator_options: str, **environ: str) -> AsyncIterator[House]:
-    """A carrier and an installation; both end with the test."""
+    """A carrier and an installation; both end with the test. In a setting, {carrier} stands for the carrier's address."""
     carrier = Carrier(folder, *emulator_options)
     await carrier.start()
+    environ = {name: value.replace("{carrier}", carrier.url) for name, value in environ.items()}
     house = House(folder, carrier, **environ)
     try:
         await house.start()

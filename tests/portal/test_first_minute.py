@@ -41,6 +41,34 @@ async def create_a_token(page: Page) -> str:
     return token
 
 
+async def test_the_whole_first_minute(tmp_path: Path) -> None:
+    """Open an account, press Send, see it read, press for a token, run the line shown: it sends the same message again."""
+    async with (
+        open_house(tmp_path, sandbox_url="{carrier}") as house,
+        open_chromium(house.url, timezone_id="Asia/Tokyo") as context,
+    ):
+        page = await context.new_page()
+        wrong = watch_page(page, house.url)
+        await open_an_account(page)
+        await page.get_by_role("heading", name="Send", exact=True).wait_for()
+        assert await page.locator("#sender").input_value() == "Sandbox"
+        await page.get_by_role("button", name="Send", exact=True).click()
+        await page.locator("#story .badge", has_text="Read").wait_for()
+        await page.get_by_role("heading", name="Now do it by API").wait_for()
+        await page.get_by_role("button", name="Create a token").click()
+        token = await page.locator("#new-token").text_content()
+        curl = await page.locator("pre[aria-label=curl] code").first.text_content()
+        assert token
+        assert curl
+        assert token in curl
+        assert '"status":"success"' in await run("sh", "-c", curl)
+        sent = await house.carrier.messages()
+        await page.goto("/messages")
+        await page.locator("tbody tr").nth(1).wait_for()
+        assert await page.locator("tbody tr").count() == 2, sent
+        assert not wrong
+
+
 async def test_from_sign_up_to_the_first_call(tmp_path: Path) -> None:
     """Open an account, create a token, run the snippet as it stands; a revoked token opens nothing."""
     async with open_house(tmp_path) as house, open_chromium(house.url, timezone_id="Asia/Tokyo") as context:

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import aiohttp
-from tests.portal.conftest import PASSWORD, Browser
+from msgspec import structs
+from tests.portal.conftest import PASSWORD, Browser, new_browser, served
 
 from heliograph.accounts import people
 from heliograph.accounts.sessions import MOST_OF_PAIR
+from heliograph.portal.app import Portal
 from heliograph.runtime import Runtime
 
 FORM = {
@@ -29,6 +31,22 @@ async def test_open_an_account(browser: Browser, runtime: Runtime) -> None:
     account = await people.find_account_by_email(runtime, "ada@larkfield.example")
     assert (account.name, account.default_country, account.time_zone) == ("Larkfield Cycles", "GB", "Europe/London")
     assert "Your account is open" not in await browser.get("/"), "a sentence is said once"
+
+
+async def test_a_carrier_for_trials_in_trouble_keeps_nobody_out(runtime: Runtime) -> None:
+    """Where the carrier for trials does not answer, the account is open all the same, and the page says what is missing."""
+    trial = structs.replace(runtime, settings=structs.replace(runtime.settings, sandbox_url="http://127.0.0.1:9"))
+    room = Portal(trial)
+    await room.start()
+    try:
+        async with served(room) as base, new_browser(base) as browser:
+            await browser.get("/signup")
+            page = await browser.post("/signup", FORM)
+            assert (page.status, page.path) == (200, "/")
+            assert "Your account is open. The carrier for trials does not answer" in page
+            assert "Try a sandbox number" in await browser.get("/senders")
+    finally:
+        await room.stop()
 
 
 async def test_errors_keep_what_was_typed(browser: Browser) -> None:

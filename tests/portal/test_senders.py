@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from msgspec import structs
 from tests.kit.browser import open_chromium, watch_page
-from tests.kit.house import Carrier, Client, House, Tenant, open_house
+from tests.kit.house import Client, Tenant, open_house
 from tests.portal.conftest import PASSWORD, Browser, Page, new_browser
 
 from heliograph.accounts import people, senders, tokens
@@ -324,27 +324,21 @@ async def test_the_first_callback_shows_by_itself(tmp_path: Path) -> None:
 
 async def test_a_sandbox_number_sends_at_once(tmp_path: Path) -> None:
     """Where an emulated carrier runs, a fresh account has a number with one press, and its first message is delivered."""
-    carrier = Carrier(tmp_path)
-    await carrier.start()
-    house = House(tmp_path, carrier, sandbox_url=carrier.url)
-    try:
-        await house.start()
-        async with open_runtime(house.settings) as runtime, new_browser(house.url) as browser:
-            account, _ = await people.create_account(runtime, name="Lark", email="ada@lark.example", password=PASSWORD)
-            await browser.log_in("ada@lark.example")
-            assert "Try a sandbox number" in await browser.get("/senders")
-            page = await browser.post("/senders/sandbox")
-            assert "Your sandbox number is ready." in page
-            assert "Try a sandbox number" not in await browser.get("/senders")
-            await browser.post("/senders/sandbox")
-            rows = await senders.list_connections(runtime, account.id)
-            assert [row.display_number for row in rows] == [f"15551{account.id:06}"], "pressing twice makes one"
-            token = await tokens.create_token(runtime, account.id, "test")
-            async with Client(house, Tenant(account.id, token.text, "", "")) as client:
-                sent = await client.send(sender_id="Sandbox")
-                await client.until(sent["uid"], "Delivered")
-        house.stop()
-    finally:
-        for program in (house.api, house.dispatcher, carrier.program):
-            if program.alive():
-                program.kill()
+    async with (
+        open_house(tmp_path, sandbox_url="{carrier}") as house,
+        open_runtime(house.settings) as runtime,
+        new_browser(house.url) as browser,
+    ):
+        account, _ = await people.create_account(runtime, name="Lark", email="ada@lark.example", password=PASSWORD)
+        await browser.log_in("ada@lark.example")
+        assert "Try a sandbox number" in await browser.get("/senders")
+        page = await browser.post("/senders/sandbox")
+        assert "Your sandbox number is ready." in page
+        assert "Try a sandbox number" not in await browser.get("/senders")
+        await browser.post("/senders/sandbox")
+        rows = await senders.list_connections(runtime, account.id)
+        assert [row.display_number for row in rows] == [f"15551{account.id:06}"], "pressing twice makes one"
+        token = await tokens.create_token(runtime, account.id, "test")
+        async with Client(house, Tenant(account.id, token.text, "", "")) as client:
+            sent = await client.send(sender_id="Sandbox")
+            await client.until(sent["uid"], "Delivered")

@@ -1,5 +1,6 @@
 """Open an account, log in, log out, choose the language."""
 
+import asyncio
 from typing import Any
 
 from babel import Locale
@@ -7,14 +8,18 @@ from litestar import get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromPath
 
-from heliograph.accounts import people, sessions
-from heliograph.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from heliograph.accounts import people, sandbox, sessions
+from heliograph.accounts.audit import Actor, record
+from heliograph.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unavailable
 from heliograph.portal import languages
 from heliograph.portal.access import Rule
 from heliograph.portal.choices import country_choices, guess_country, zone_choices
 from heliograph.portal.getting_in import mailed, second_factor
 from heliograph.portal.getting_in.entering import admit, enter, refusal_of, safe_next
 from heliograph.portal.visit import Answer, Form, OnVisit, Visit
+from heliograph.store.accounts import Account, User
+
+SANDBOX_WITHIN_S = 5.0  # a sign-up waits no longer for the carrier for trials
 
 
 @get("/login", opt={"rule": Rule.PUBLIC})
@@ -60,7 +65,7 @@ async def sign_up(visit: OnVisit) -> Answer:
     form = await visit.form()
     try:
         await sessions.use_quota(visit.runtime, "signup", form["email"], visit.caller.address)
-        _, user = await people.create_account(
+        account, user = await people.create_account(
             visit.runtime,
             name=form["name"],
             email=form["email"],
@@ -73,7 +78,27 @@ async def sign_up(visit: OnVisit) -> Answer:
     except Conflict as error:
         return render_signup(visit, form, {"email": [error.message]}, status=409)
     await mailed.ask_confirmation(visit, user)
-    return await enter(visit, user.id, "/", visit.gettext("Your account is open. Welcome."))
+    path, said = await welcome(visit, account, user)
+    return await enter(visit, user.id, path, said)
+
+
+async def welcome(visit: Visit, account: Account, user: User) -> tuple[str, str]:
+    """Where a new owner begins, and what they are told: at the filled-in form, where there is a carrier for trials.
+
+    That carrier's trouble keeps nobody out."""
+    if not visit.settings.sandbox_url:
+        return "/", visit.gettext("Your account is open. Welcome.")
+    try:
+        async with asyncio.timeout(SANDBOX_WITHIN_S):
+            row = await sandbox.open_sandbox(visit.runtime, visit.desk.whatsapp, account)
+    except (Unavailable, TimeoutError):
+        said = visit.gettext(
+            "Your account is open. The carrier for trials does not answer; get a number of it on the Senders page later."
+        )
+        return "/", said
+    actor = Actor(user, visit.caller.address)
+    await record(visit.runtime, actor, "number_connected", account_id=account.id, subject=f"+{row.display_number}")
+    return "/send", visit.gettext("Your account is open. Send its first message: it reaches nobody, and costs nothing.")
 
 
 def render_signup(

@@ -4,12 +4,12 @@ import json
 import shlex
 from typing import Any
 
-from heliograph.portal.developers.snippets import YOUR_TOKEN, Snippet
+from heliograph.portal.developers.snippets import Snippet
 from heliograph.store.messages import Message
 
 
-def curl_of(message: Message, template: dict[str, Any] | None, base_url: str) -> Snippet:
-    """Runs as it stands once the token is filled in."""
+def curl_of(message: Message, template: dict[str, Any] | None, base_url: str, token: str) -> Snippet:
+    """Runs as it stands, once `token` is one."""
     body: dict[str, Any] = {"recipient": message.person, "sender_id": message.sender, "type": "whatsapp"}
     if template:
         body["template"] = template
@@ -19,7 +19,7 @@ def curl_of(message: Message, template: dict[str, Any] | None, base_url: str) ->
             body["media_url"] = message.media_url
     lines = [
         f"curl -X POST {base_url}/api/v3/sms/send",
-        f"-H 'Authorization: Bearer {YOUR_TOKEN}'",
+        f"-H 'Authorization: Bearer {token}'",
         "-H 'Content-Type: application/json'",
         "-H 'Accept: application/json'",
         f"-d {shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))}",

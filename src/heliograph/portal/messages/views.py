@@ -7,9 +7,11 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from heliograph.accept.cancelling import TOO_LATE, cancel_message
-from heliograph.accounts import senders
+from heliograph.accounts import senders, tokens
+from heliograph.accounts.tokens import NewToken
 from heliograph.core.ids import now_ms
 from heliograph.portal.access import Rule
+from heliograph.portal.developers.snippets import YOUR_TOKEN
 from heliograph.portal.languages import N_
 from heliograph.portal.live import Happening, swap, watch
 from heliograph.portal.messages.by_api import curl_of
@@ -103,13 +105,27 @@ async def export_messages(visit: OnVisit) -> Stream:
 
 @get("/messages/{uid:str}", opt={"rule": Rule.VIEWER})
 async def show_message(visit: OnVisit, uid: FromPath[str]) -> Answer:
+    return await render_message(visit, uid)
+
+
+@post("/messages/{uid:str}/token", opt={"rule": Rule.OWNER}, status_code=200)
+async def create_first_token(visit: OnVisit, uid: FromPath[str]) -> Answer:
+    """A token for the line beside the message, which then runs as it stands. In this one answer only, so not by leading there."""
+    await read_story(visit, uid)
+    made = await tokens.create_token(visit.runtime, visit.account_id, visit.gettext("First program"))
+    await visit.note("token_created", made.token.name)
+    return await render_message(visit, uid, made)
+
+
+async def render_message(visit: Visit, uid: str, made: NewToken | None = None) -> Answer:
     story = await read_story(visit, uid)
     newest = await visit.runtime.database.read(lambda tx: message_store.last_seq(tx, visit.account_id))
     return visit.render(
         "messages/message.html",
         story=story,
-        is_among_first=newest <= 3 and story.message.direction == "outgoing",
-        curl=curl_of(story.message, story.template, visit.caller.base_url),
+        is_among_first=made is not None or (newest <= 3 and story.message.direction == "outgoing"),
+        made=made,
+        curl=curl_of(story.message, story.template, visit.caller.base_url, made.text if made else YOUR_TOKEN),
     )
 
 
@@ -145,6 +161,7 @@ ROUTES = (
     show_export,
     export_messages,
     show_message,
+    create_first_token,
     watch_message,
     cancel,
 )

@@ -170,11 +170,8 @@ async def show_setup(visit: OnVisit, connection_id: FromPath[int]) -> Answer:
 @post("/senders/sandbox", opt={"rule": Rule.OWNER})
 async def open_sandbox(visit: OnVisit) -> Answer:
     """A number for trials, ready to send."""
-    row = await sandbox.open_sandbox(visit.runtime, visit.desk.whatsapp, visit.account_id)
+    row = await sandbox.open_sandbox(visit.runtime, visit.desk.whatsapp, visit.known.account)
     await visit.note("number_connected", f"+{row.display_number}")
-    if visit.known.account.default_sender is None:
-        account = structs.replace(visit.known.account, default_sender=sandbox.SENDER_NAME)
-        await people.change_account(visit.runtime, account)
     told = visit.gettext("Your sandbox number is ready. What it sends reaches nobody, and costs nothing.")
     return visit.go(f"/senders/numbers/{row.id}", told)
 
