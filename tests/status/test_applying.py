@@ -13,11 +13,12 @@ from heliograph.core.ids import new_id
 from heliograph.core.references import make_reference
 from heliograph.core.statuses import RANK, State
 from heliograph.status.applying import apply_event
-from heliograph.store import connections, conversations, messages, people
+from heliograph.store import connections, conversations, messages, people, templates
 from heliograph.store.connections import ConnectionRow
 from heliograph.store.engine import Database, Tx
 from heliograph.store.messages import Message, NewMessage
 from tests.store.makers import NOON_MS, make_account, make_connection, make_message, new_sender
+from tests.store.test_templates import template
 
 PERSON = "31612345678"
 TEMPLATE = '{"name":"hello_world","language":{"code":"en_US"}}'
@@ -289,3 +290,27 @@ async def test_inbound_of_nobody(scene: Scene) -> None:
     assert (listed[0].person, listed[0].person_user_id) == ("US.1", "US.1")
     details = msgspec.json.decode(listed[0].details or "{}")
     assert details["kind"] == "text"
+
+
+async def test_news_of_a_template(scene: Scene) -> None:
+    """What a notice tells of a template shows at once, and whoever looks next fetches all of them anew."""
+    row = scene.row
+    known = template(row.account_id, "order_ready", business_account=row.business_account, status="PENDING")
+    await scene.database.write(
+        lambda tx: templates.put_templates(tx, row.account_id, row.business_account, [known], NOON_MS)
+    )
+
+    async def told(field: str, event: str, **more: bool) -> tuple[str, str, str]:
+        await scene.apply(scene.notice(field=field, event=event, template=("order_ready", "en_US"), **more))
+        found = await scene.database.read(lambda tx: templates.template_by_id(tx, row.account_id, known.carrier_id))
+        assert found is not None
+        return found.status, found.quality, found.category
+
+    assert await told("message_template_status_update", "APPROVED", release=True) == ("APPROVED", "GREEN", "UTILITY")
+    assert await told("message_template_status_update", "PAUSED", hold=True) == ("PAUSED", "GREEN", "UTILITY")
+    assert await told("message_template_status_update", "FLAGGED") == ("PAUSED", "GREEN", "UTILITY")
+    assert await told("message_template_quality_update", "RED") == ("PAUSED", "RED", "UTILITY")
+    assert await told("template_category_update", "MARKETING") == ("PAUSED", "RED", "MARKETING")
+    assert await told("message_template_status_update", "UNPAUSED", release=True) == ("APPROVED", "RED", "MARKETING")
+    syncs = await scene.database.read(lambda tx: templates.syncs_of_account(tx, row.account_id))
+    assert syncs[row.business_account].synced_at_ms == 0

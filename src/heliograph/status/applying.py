@@ -26,6 +26,7 @@ from heliograph.store import errands as errand_store
 from heliograph.store import messages as message_store
 from heliograph.store import people as people_store
 from heliograph.store import sends as send_store
+from heliograph.store import templates as template_store
 from heliograph.store.connections import ConnectionRow, Sender
 from heliograph.store.engine import Tx
 from heliograph.store.messages import Event, Message, NewMessage
@@ -35,6 +36,22 @@ log = structlog.get_logger(__name__)
 # A failure that the carrier reports later than this says nothing of how its number, account or template does now.
 REACH_FOR_MS = 3_600_000
 
+# A template's statuses (whatsapp-cloud-api.md §9); other events of a notice are no states.
+TEMPLATE_STATUSES = frozenset(
+    {
+        "APPROVED",
+        "ARCHIVED",
+        "DELETED",
+        "DISABLED",
+        "IN_APPEAL",
+        "LIMIT_EXCEEDED",
+        "LOCKED",
+        "PAUSED",
+        "PENDING",
+        "PENDING_DELETION",
+        "REJECTED",
+    }
+)
 STATE_OF = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ, "failed": State.FAILED}
 
 
@@ -294,6 +311,7 @@ async def apply_notice(tx: Tx, numbers: dict[str, ConnectionRow], notice: Number
             tx, row, event_id, at_ms, notice.event or notice.field, sentence, notice.raw
         )
         if notice.template is not None:
+            await apply_template_news(tx, row, notice, notice.template)
             if notice.hold:
                 await connection_store.hold_template(
                     tx, row.account_id, row.business_account, notice.template, at_ms, "template_stopped", sentence
@@ -309,3 +327,18 @@ async def apply_notice(tx: Tx, numbers: dict[str, ConnectionRow], notice: Number
             )  # this callback may have held it
             if current is not None and current.hold_code == "stopped_by_carrier":
                 await connection_store.release(tx, row.account_id, row.id)
+
+
+async def apply_template_news(tx: Tx, row: ConnectionRow, notice: NumberNotice, template: tuple[str, str]) -> None:
+    """What a notice tells of a template holds at once; the rest is fetched by whoever looks at the templates next."""
+    status = "APPROVED" if notice.release else notice.event if notice.event in TEMPLATE_STATUSES else ""
+    await template_store.change_template(
+        tx,
+        row.account_id,
+        row.business_account,
+        template,
+        status=status if notice.field == "message_template_status_update" else "",
+        quality=notice.event if notice.field == "message_template_quality_update" else "",
+        category=notice.event if notice.field == "template_category_update" else "",
+    )
+    await template_store.want_sync(tx, row.account_id, row.business_account)

@@ -273,7 +273,11 @@ async def test_templates_page_by_page(carrier: Carrier, channel: WhatsApp, conne
         answering({"data": [{"name": "c"}, None], "paging": {"cursors": {"after": "C2"}}}),
     )
     assert [one["name"] for one in await channel.list_templates(connection)] == ["a", "b", "c"]
-    assert [asked.query for asked in carrier.asked] == [{"limit": "100"}, {"limit": "100", "after": "C1"}]
+    assert [(asked.query["limit"], asked.query.get("after")) for asked in carrier.asked] == [
+        ("100", None),
+        ("100", "C1"),
+    ]
+    assert "quality_score" in carrier.asked[1].query["fields"], "what Meta tells only to those who ask"
     assert carrier.asked[0].path == f"/v26.0/{ACCOUNT}/message_templates"
 
 
@@ -304,3 +308,22 @@ async def test_create_template(carrier: Carrier, channel: WhatsApp, connection: 
     with pytest.raises(ChannelRefused) as caught:
         await channel.create_template(connection, template)
     assert caught.value.code == "template_limit"
+
+
+async def test_a_refused_template_in_plain_words(carrier: Carrier, channel: WhatsApp, connection: Connection) -> None:
+    """What Meta says of a template by a subcode is told in our words, with its own behind them."""
+    said = {"code": 100, "error_subcode": 2388024, "message": "Invalid parameter", "error_user_msg": "There is one."}
+    carrier.will(answering({"error": said}, status=400))
+    with pytest.raises(ChannelRefused) as caught:
+        await channel.create_template(connection, {"name": "order_ready"})
+    assert caught.value.code == "template_exists"
+    assert "There is a template of this name" in caught.value.message
+    assert "There is one" in caught.value.message
+
+
+async def test_delete_template(carrier: Carrier, channel: WhatsApp, connection: Connection) -> None:
+    """A template is deleted in one language, by its name and id."""
+    carrier.will(answering({"success": True}))
+    await channel.delete_template(connection, "order_ready", "4711")
+    assert (carrier.asked[0].method, carrier.asked[0].path) == ("DELETE", f"/v26.0/{ACCOUNT}/message_templates")
+    assert carrier.asked[0].query == {"name": "order_ready", "hsm_id": "4711"}

@@ -126,13 +126,17 @@ ROWS: list[tuple[int, int, Verdict, Scope, str]] = [
     (139200, 400, FAIL, MESSAGE, "direct_send_blocked"),
     (147003, 400, FAIL, MESSAGE, "username_refused"),
     (2388019, 400, FAIL, MESSAGE, "template_limit"),
+    (2388023, 400, FAIL, MESSAGE, "template_name_banned"),
+    (2388024, 400, FAIL, MESSAGE, "template_exists"),
     (2388039, 400, FAIL, MESSAGE, "template_locked"),
     (2388040, 400, FAIL, MESSAGE, "template_too_long"),
+    (2388043, 400, FAIL, MESSAGE, "template_example"),
     (2388047, 400, FAIL, MESSAGE, "template_header"),
     (2388072, 400, FAIL, MESSAGE, "template_body"),
     (2388073, 400, FAIL, MESSAGE, "template_footer"),
     (2388293, 400, FAIL, MESSAGE, "template_variables"),
     (2388299, 400, FAIL, MESSAGE, "template_variables"),
+    (2593002, 400, FAIL, MESSAGE, "template_unknown"),
     (2494100, 400, LATER, NUMBER, "maintenance"),
 ]
 BESIDE_THE_REFERENCE = {2200}  # of a call that is not a send

@@ -34,6 +34,8 @@ NUMBER_FIELDS = (
     f"{CORE_FIELDS},status,name_status,throughput,code_verification_status,is_on_biz_app,"
     "whatsapp_business_manager_messaging_limit,health_status"
 )
+TEMPLATE_FIELDS = "id,name,language,status,category,parameter_format,components,quality_score,rejected_reason"
+TEMPLATE_PAGE = {"limit": "100", "fields": TEMPLATE_FIELDS}
 PACE_OF_LEVEL = {"STANDARD": 80, "HIGH": 1000}  # messages a second (§13)
 PACE_BESIDE_THE_APP = 20  # of a number that the WhatsApp Business app uses too
 MOST_PAGES = 100
@@ -222,12 +224,17 @@ class WhatsApp:
 
     async def list_templates(self, connection: Connection) -> list[dict[str, Any]]:
         """All templates of the account, as the carrier describes them. Raises ChannelRefused."""
-        return await self._list(connection, (connection.business_account_id, "message_templates"), {"limit": "100"})
+        return await self._list(connection, (connection.business_account_id, "message_templates"), TEMPLATE_PAGE)
 
     async def create_template(self, connection: Connection, template: dict[str, Any]) -> dict[str, Any]:
         """Submit a template for review; the carrier's id, status and category. Raises ChannelRefused."""
         path = (connection.business_account_id, "message_templates")
         return await self._call(connection, "POST", path, ACCOUNT_ID, json=template)
+
+    async def delete_template(self, connection: Connection, name: str, template_id: str) -> None:
+        """Delete it in its one language. An approved name is blocked for 30 days then. Raises ChannelRefused."""
+        path, query = (connection.business_account_id, "message_templates"), {"name": name, "hsm_id": template_id}
+        await self._call(connection, "DELETE", path, ACCOUNT_ID, query=query)
 
     async def _list(self, connection: Connection, path: tuple[str, ...], query: dict[str, str]) -> list[dict[str, Any]]:
         """Everything of a list of the business account, page by page. Raises ChannelRefused."""

@@ -307,10 +307,19 @@ CODES: dict[int, CarrierCode] = {
         "The address must be reachable from the internet by https, with this server running behind it.",
     ),
     2388019: CarrierCode("template_limit", "The account has as many templates as it may have.", "Delete some."),
+    2388023: CarrierCode(
+        "template_name_banned", "A template of this name was deleted less than 30 days ago.", "Use another name."
+    ),
+    2388024: CarrierCode(
+        "template_exists", "There is a template of this name in this language.", "Use another name or language."
+    ),
     2388039: CarrierCode(
         "template_locked", "The template cannot be edited while it is in review.", "Wait for the review."
     ),
     2388040: CarrierCode("template_too_long", "A text of the template is too long.", "Shorten it."),
+    2388043: CarrierCode(
+        "template_example", "A variable of the template has no example.", "Give an example of each variable."
+    ),
     2388047: CarrierCode("template_header", "The template's header is not as it must be.", "Correct the header."),
     2388072: CarrierCode("template_body", "The template's body is not as it must be.", "Correct the body."),
     2388073: CarrierCode("template_footer", "The template's footer is not as it must be.", "Correct the footer."),
@@ -320,6 +329,7 @@ CODES: dict[int, CarrierCode] = {
     2388299: CarrierCode(
         "template_variables", "A variable stands at the start or end of the template.", "Put text around it."
     ),
+    2593002: CarrierCode("template_unknown", "The carrier does not have this template.", "Fetch the list anew."),
     2494100: CarrierCode(
         "maintenance",
         "The number is in maintenance.",
@@ -329,6 +339,8 @@ CODES: dict[int, CarrierCode] = {
         retry_after_s=180.0,
     ),
 }
+# What the carrier says of a template comes as code 100 with one of these as its subcode, too.
+TEMPLATE_SUBCODES = frozenset(code for code in CODES if code // 1000 == 2388 or code == 2593002)
 RANGES: tuple[tuple[range, CarrierCode], ...] = (
     (range(200, 300), CarrierCode("permission_missing", "The token lacks a permission.", PERMISSION, HOLD, APP)),
     (
@@ -386,6 +398,8 @@ def find_code(code: int, subcode: int | None = None, details: str = "") -> Carri
         return UNKNOWN_OBJECT
     if code == 100 and "appsecret_proof" in details:
         return WRONG_PROOF
+    if code == 100 and subcode in TEMPLATE_SUBCODES:
+        return CODES[subcode]
     known = CODES.get(code)
     if known is not None:
         return known
