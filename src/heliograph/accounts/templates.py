@@ -1,5 +1,7 @@
 """Templates of an account: fetched from the carrier, submitted to it, deleted there."""
 
+import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
@@ -19,6 +21,10 @@ from heliograph.store.engine import Tx
 from heliograph.store.templates import Sync, Template
 
 STALE_MS = 10 * 60_000  # a page that somebody looks at fetches them anew after that
+IN_REVIEW_MS = (
+    10_000  # … and after that while one of them is in review: Meta's notices go to the app's address, maybe not ours
+)
+FIRST_FETCH_S = 6.0  # so long the first visit waits for the carrier; later ones never do
 CLAIM_MS = 30_000  # so long nobody else begins to fetch
 # Which field of ours the carrier's refusal of a new template speaks of; anything else belongs to the whole form.
 FIELD_OF = {
@@ -38,10 +44,6 @@ class BusinessAccount(Struct, frozen=True):
     id: str
     numbers: list[ConnectionRow]
     sync: Sync
-
-    @property
-    def is_stale(self) -> bool:
-        return self.sync.synced_at_ms < now_ms() - STALE_MS
 
 
 async def list_business_accounts(runtime: Runtime, account_id: int) -> list[BusinessAccount]:
@@ -74,22 +76,30 @@ async def sync_templates(runtime: Runtime, channel: WhatsApp, account_id: int, b
     return ""
 
 
-async def sync_stale(runtime: Runtime, channel: WhatsApp, account_id: int) -> bool:
-    """Fetch what is older than ten minutes, unless somebody else is at it. Whether anything was fetched."""
-    done = False
+async def sync_stale(runtime: Runtime, channel: WhatsApp, account_id: int, older_ms: int = STALE_MS) -> None:
+    """Fetch what was fetched longer ago than that, unless somebody else is at it."""
     for business in await list_business_accounts(runtime, account_id):
-        if not business.is_stale:
-            continue
         at_ms = now_ms()
-        claimed = await runtime.database.write(
-            lambda tx, key=business.id, at_ms=at_ms: store.claim_sync(  # type: ignore[misc]
-                tx, account_id, key, at_ms - STALE_MS + CLAIM_MS, at_ms - STALE_MS
-            )
-        )
-        if claimed:
+        stale_ms = at_ms - older_ms
+        if business.sync.synced_at_ms >= stale_ms:
+            continue
+        # Whoever claims it and dies gives it back after a while.
+        until_ms = stale_ms + min(CLAIM_MS, older_ms)
+
+        async def claim(tx: Tx, key: str = business.id, until_ms: int = until_ms, stale_ms: int = stale_ms) -> bool:
+            return await store.claim_sync(tx, account_id, key, until_ms, stale_ms)
+
+        if await runtime.database.write(claim):
             await sync_templates(runtime, channel, account_id, business)
-            done = True
-    return done
+
+
+async def fetch_if_never(runtime: Runtime, channel: WhatsApp, account_id: int) -> None:
+    """What was never fetched is fetched now, and not waited for too long: an open page's stream goes on with it."""
+    businesses = await list_business_accounts(runtime, account_id)
+    if any(not one.sync.synced_at_ms and not one.sync.trouble for one in businesses):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_FETCH_S):
+                await sync_stale(runtime, channel, account_id)
 
 
 def read_template(account_id: int, business_account: str, told: dict[str, Any], at_ms: int) -> Template | None:

@@ -55,6 +55,7 @@ PLACES: tuple[Place, ...] = (
     Place("inbox", "/inbox", N_("Inbox"), "i"),
     # The carrier's side: senders, templates
     Place("senders", "/senders", N_("Senders"), "n"),
+    Place("templates", "/templates", N_("Templates"), "t"),
     # For programs
     Place("developers", "/developers", N_("Developers"), "d"),
     # For people

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from heliograph.channels.whatsapp.payloads import template_name
+from heliograph.channels.whatsapp.templates import show, values_of
 from heliograph.core.ids import now_ms, short_hash, uid_of
 from heliograph.core.statuses import State
 from heliograph.portal.languages import N_
@@ -13,6 +15,7 @@ from heliograph.store import connections as connection_store
 from heliograph.store import conversations as store
 from heliograph.store import messages as message_store
 from heliograph.store import people as people_store
+from heliograph.store import templates as template_store
 from heliograph.store import tokens as token_store
 from heliograph.store.accounts import Account
 from heliograph.store.connections import ConnectionRow, Sender
@@ -268,10 +271,11 @@ async def read_talk(tx: Tx, account: Account, line: Line, names: Mapping[int, st
     if before_seq is not None:
         notes = [note for note in notes if messages and note.created_at_ms <= messages[-1].created_at_ms]
     tokens = {token.id: token.name for token in await token_store.tokens_of_account(tx, account.id)}
-    items = make_items(messages, notes, names, tokens)
+    connection = await connection_store.connection_by_id(tx, account.id, conversation.connection_id)
+    said = await read_templates(tx, connection, messages)
+    items = make_items(messages, notes, names, tokens, said)
     senders = await connection_store.senders_of_account(tx, account.id)
     sender = choose_sender(senders, conversation.connection_id, messages, account.default_sender)
-    connection = await connection_store.connection_by_id(tx, account.id, conversation.connection_id)
     held = ""
     if sender is not None and sender.window_template_name is not None and connection is not None:
         holds = await connection_store.template_holds(tx, account.id, connection.business_account)
@@ -289,6 +293,22 @@ async def read_talk(tx: Tx, account: Account, line: Line, names: Mapping[int, st
     )
 
 
+async def read_templates(tx: Tx, connection: ConnectionRow | None, messages: Sequence[Message]) -> dict[bytes, str]:
+    """What messages said that were sent by API as a template: the template's words with their values, else its name."""
+    found: dict[bytes, str] = {}
+    components: dict[tuple[str, str], object] = {}
+    for message in messages:
+        if message.template is None or message.text or connection is None:
+            continue
+        sent = msgspec.json.decode(message.template)
+        key = template_name(sent)
+        if key not in components:
+            known = await template_store.template_by_name(tx, connection.account_id, connection.business_account, *key)
+            components[key] = msgspec.json.decode(known.components) if known else None
+        found[message.id] = show(components[key], values_of(sent)).body or key[0]
+    return found
+
+
 def choose_sender(
     senders: Sequence[Sender], connection_id: int, messages: Sequence[Message], default: str | None
 ) -> Sender | None:
@@ -301,9 +321,15 @@ def choose_sender(
 
 
 def make_items(
-    messages: Sequence[Message], notes: Sequence[Note], names: Mapping[int, str], tokens: Mapping[int, str]
+    messages: Sequence[Message],
+    notes: Sequence[Note],
+    names: Mapping[int, str],
+    tokens: Mapping[int, str],
+    said: Mapping[bytes, str],
 ) -> list[Item]:
-    """Messages in the order in which they were kept, and each note where it was written."""
+    """Messages in the order in which they were kept, and each note where it was written.
+
+    `said`: the words of messages that went as a template without a text of their own."""
     quotable = {one.carrier_message_id: one for one in messages if one.carrier_message_id}
     waiting = sorted(notes, key=lambda note: (note.created_at_ms, note.id))
     items: list[Item] = []
@@ -321,7 +347,7 @@ def make_items(
                 message=message,
                 by=names.get(details.user_id or 0) or tokens.get(details.token_id or 0) or "",
                 label=label,
-                text=text,
+                text=text or said.get(message.id, ""),
                 media=details.media,
                 quoted=" ".join(part for part in split_text(quoted.kind, quoted.text) if part) if quoted else "",
                 shown=label != NOT_SHOWN,

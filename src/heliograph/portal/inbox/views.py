@@ -9,58 +9,25 @@ from litestar.response import Stream
 from heliograph.core.ids import id_of, new_id, new_secret, now_ms, uid_of
 from heliograph.errors import Conflict, Forbidden, HeliographError, Invalid, NotFound, Unavailable
 from heliograph.portal.access import Rule
-from heliograph.portal.inbox import answering
+from heliograph.portal.inbox import answering, by_template
+from heliograph.portal.inbox.listing import NOBODY_WROTE, address_of, read, read_asked, read_count, read_talk
 from heliograph.portal.inbox.media import show_media
-from heliograph.portal.inbox.reading import BOXES, Asked, Page, Talk, read_page
+from heliograph.portal.inbox.reading import BOXES, Asked
 from heliograph.portal.inbox.watching import Seen, Watcher
 from heliograph.portal.live import watch
 from heliograph.portal.rendering import query_string
 from heliograph.portal.security import check_origin
 from heliograph.portal.visit import Answer, OnVisit, Said, Visit
 from heliograph.store import conversations as store
-from heliograph.store.conversations import Box, Conversation, Note
+from heliograph.store.conversations import Conversation, Note
 
 LONGEST_NOTE = 2000
-NOBODY_WROTE = "Nobody with this number or id has written to this account."
 
 
 async def count_news(visit: Visit) -> int:
     """Conversations with something unread, counted up to a hundred: the number beside the place in the navigation."""
     account_id = visit.account_id
     return await visit.runtime.database.read(lambda tx: store.count_unread(tx, account_id))
-
-
-def read_asked(visit: Visit, person: str = "") -> Asked:
-    query = visit.query
-    box: Box = next((known for known in BOXES if known == query["box"]), "open")
-    return Asked(
-        box=box,
-        find=query["find"][:100],
-        before=query["before"][:200],
-        person=person,
-        before_seq=read_count(query["before_seq"]),
-    )
-
-
-def read_count(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
-def address_of(person: str, asked: Asked) -> str:
-    return f"/inbox/with/{person}{asked.tail}"
-
-
-async def read(visit: Visit, asked: Asked) -> Page:
-    account, user_id = visit.known.account, visit.known.user.id
-    return await visit.runtime.database.read(lambda tx: read_page(tx, account, user_id, asked))
-
-
-async def read_talk(visit: Visit, person: str) -> Talk:
-    """Raises NotFound for somebody who never wrote to this account."""
-    page = await read(visit, read_asked(visit, person))
-    if page.talk is None:
-        raise NotFound(NOBODY_WROTE)
-    return page.talk
 
 
 async def render_inbox(visit: Visit, asked: Asked, *, status: int = 200, **values: Any) -> Answer:
@@ -253,4 +220,5 @@ ROUTES = (
     ask_delete_note,
     delete_note,
     show_media,
+    *by_template.ROUTES,
 )
