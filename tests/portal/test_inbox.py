@@ -300,6 +300,13 @@ async def test_files(ada: Browser, line: Line, portal: str) -> None:
         assert answer.headers["content-disposition"].startswith("inline")
         assert "sandbox" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+    for asked, got in (("bytes=4-7", PNG[4:8]), ("bytes=-3", PNG[-3:]), ("bytes=8-", PNG[8:])):
+        async with ada.session.get(ada.base + picture, headers={"Range": asked}) as answer:
+            assert (answer.status, await answer.read()) == (206, got)
+            assert answer.headers["content-range"].endswith(f"/{len(PNG)}")
+    for odd in ("bytes=99-4", "bytes=-", "lines=1-2", "bytes=1-2,4-5"):
+        async with ada.session.get(ada.base + picture, headers={"Range": odd}) as answer:
+            assert (answer.status, await answer.read()) == (200, PNG)
     script = await receive("image", "image/png", b"<html><script>alert(1)</script></html>", "x.png")
     async with ada.session.get(ada.base + script) as answer:
         assert answer.content_type == "application/octet-stream"

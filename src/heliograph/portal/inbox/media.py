@@ -1,6 +1,7 @@
 """Files that people sent: only to members of the account, and never so that a browser runs them."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -53,14 +54,33 @@ async def show_media(visit: OnVisit, message_uid: FromPath[str]) -> Stream:
     if facts is None or not path.is_file():
         raise NotFound(GONE)
     kind = await asyncio.to_thread(type_of, path, facts.mime_type)
+    size = path.stat().st_size
+    first, last = read_range(visit.request.headers.get("range", ""), size) or (0, size - 1)
+    part = (first, last) != (0, size - 1)
     headers = {
         "content-security-policy": SANDBOX,
         "x-content-type-options": "nosniff",
         "cache-control": "private, max-age=86400, immutable",
-        "content-length": str(path.stat().st_size),
+        "accept-ranges": "bytes",
+        "content-length": str(last - first + 1),
+        **({"content-range": f"bytes {first}-{last}/{size}"} if part else {}),
         "content-disposition": disposition(facts, message_uid, inline=kind in SHOWN_TYPES),
     }
-    return Stream(read_chunks(path), media_type=kind, headers=headers)
+    return Stream(
+        read_chunks(path, first, last - first + 1), media_type=kind, headers=headers, status_code=206 if part else 200
+    )
+
+
+def read_range(header: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of the one range that is asked for (RFC 9110 §14.2), or None for the whole: players jump by it."""
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if found is None or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if not first:
+        return max(0, size - int(last)), size - 1
+    begin, end = int(first), min(int(last) if last else size, size - 1)
+    return (begin, end) if begin <= end else None
 
 
 def type_of(path: Path, declared: str) -> str:
@@ -80,10 +100,13 @@ def disposition(facts: MediaFacts, uid: str, *, inline: bool) -> str:
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def read_chunks(path: Path) -> AsyncIterator[bytes]:
+async def read_chunks(path: Path, first: int, count: int) -> AsyncIterator[bytes]:
+    """`count` bytes from `first` on."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
-        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        await asyncio.to_thread(file.seek, first)
+        while count > 0 and (chunk := await asyncio.to_thread(file.read, min(CHUNK_BYTES, count))):
+            count -= len(chunk)
             yield chunk
     finally:
         file.close()
