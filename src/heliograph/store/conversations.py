@@ -112,13 +112,15 @@ BOXES: dict[str, Statement] = {
         "done": "done_at_ms IS NOT NULL",
     }.items()
 }
+# SQLite is told which index to use: left alone it walks all messages backwards until one is of the person.
 GLANCES = statement(
     "glances_at_conversations",
     "SELECT c.person, w.last_inbound_at_ms, m.direction, m.kind, m.text, m.state, m.created_at_ms FROM conversation AS c "
     "LEFT JOIN person_window AS w ON w.account_id = c.account_id AND w.connection_id = c.connection_id "
     "AND w.person = c.person "
-    "LEFT JOIN message AS m ON m.account_id = c.account_id AND m.person = c.person AND m.seq = "
-    "(SELECT max(l.seq) FROM message AS l WHERE l.account_id = c.account_id AND l.person = c.person) "
+    "LEFT JOIN message AS m INDEXED BY message_by_seq ON m.account_id = c.account_id AND m.person = c.person AND m.seq = "
+    "(SELECT l.seq FROM message AS l INDEXED BY message_by_person WHERE l.account_id = c.account_id "
+    "AND l.person = c.person ORDER BY l.seq DESC LIMIT 1) "
     "WHERE c.account_id = $1 AND c.person IN (SELECT value FROM json_each($2))",
     postgresql="SELECT c.person, w.last_inbound_at_ms, m.direction, m.kind, m.text, m.state, m.created_at_ms "
     "FROM conversation AS c LEFT JOIN person_window AS w ON w.account_id = c.account_id "

@@ -8,7 +8,6 @@ from msgspec import Struct
 from heliograph.channels.whatsapp.payloads import template_name
 from heliograph.channels.whatsapp.templates import show, values_of
 from heliograph.core.ids import now_ms, short_hash, uid_of
-from heliograph.core.statuses import State
 from heliograph.portal.languages import N_
 from heliograph.portal.rendering import query_string
 from heliograph.store import connections as connection_store
@@ -380,6 +379,7 @@ def split_text(kind: str, text: str) -> tuple[str, str]:
 async def newest_to_mark(tx: Tx, account_id: int, person: str) -> Message | None:
     """The person's last message that a phone shows as unread; marking it marks those before it (§4)."""
     found = await message_store.filtered_page(
-        tx, account_id, Filters(person=person, states=(State.RECEIVED,)), before_seq=None, limit=20
+        tx, account_id, Filters(person=person), before_seq=None, limit=MESSAGES_SHOWN
     )
-    return next((one for one in found if one.kind not in UNMARKED_KINDS and one.carrier_message_id), None)
+    theirs = [one for one in found if one.direction == "incoming" and one.kind not in UNMARKED_KINDS]
+    return next((one for one in theirs if one.carrier_message_id), None)
