@@ -110,6 +110,7 @@ async def test_the_first_visit_fetches(ada: Browser, line: Line) -> None:
     assert "No template is like that" in await ada.get("/templates?find=nothing_like_it")
     page = await ada.post("/templates/fetch")
     assert "Fetched from Meta." in page
+    assert re.search(r'data-live="/templates/live\?mark=[0-9a-f]+"', page.text)
     assert line.row.business_account == BUSINESS_ACCOUNT_ID
 
 

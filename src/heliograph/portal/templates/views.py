@@ -21,6 +21,7 @@ from heliograph.channels.whatsapp.templates import (
     slots_of,
     variables_of,
 )
+from heliograph.core.ids import short_hash
 from heliograph.errors import ChannelRefused, Conflict, Invalid
 from heliograph.portal.access import Rule
 from heliograph.portal.live import Happening, swap, watch
@@ -65,10 +66,12 @@ async def read_list(visit: Visit) -> PageOf[Template]:
 async def render_list(visit: Visit, *, status: int = 200) -> Answer:
     await templates.fetch_if_never(visit.runtime, visit.desk.whatsapp, visit.account_id)
     businesses = await templates.list_business_accounts(visit.runtime, visit.account_id)
+    page = await read_list(visit)
     return visit.render(
         "templates/list.html",
         status=status,
-        page=await read_list(visit),
+        page=page,
+        page_mark=mark_of(page),
         businesses=businesses,
         statuses=SHOWN_STATUSES,
         telling=telling,
@@ -95,9 +98,11 @@ async def watch_templates(visit: OnVisit) -> Stream:
         page = await read_list(visit)
         now = {template.carrier_id: template for template in page.rows}
         changed = [one for key, one in now.items() if key in known and tells_other(known[key], one)]
+        if first and mark_of(page) != visit.query["mark"]:
+            changed = page.rows  # something changed between the making of the page and this first look
         arrived = [key for key in now if key not in known]
         gone = [key for key in known if key not in now]
-        fresh = not first and bool(arrived or gone)
+        fresh = bool(arrived or gone) and (not first or bool(visit.query["empty"]))
         known, first = now, False
         if fresh:
             return [swap(visit.part("templates/changed.html"))]
@@ -105,6 +110,12 @@ async def watch_templates(visit: OnVisit) -> Stream:
         return [swap(visit.part("templates/row.html", chosen=one, telling=telling, locale=locale)) for one in changed]
 
     return watch(visit, look, topics=[f"templates:{visit.account_id}"], every_s=5.0)
+
+
+def mark_of(page: PageOf[Template]) -> str:
+    """Another one as soon as a row shows something else."""
+    rows = [(one.carrier_id, one.status, one.quality, one.category) for one in page.rows]
+    return f"{short_hash(repr(rows)) % 2**48:x}"
 
 
 def tells_other(before: Template, now: Template) -> bool:
