@@ -83,6 +83,9 @@ async def test_disk_full(tmp_path: Path) -> None:
             assert (await client.view(accepted[0]))["uid"] == accepted[0], "reading goes on"
             status, _, _ = await client.call("GET", "/healthz")
             assert status == 200
+            limit_file_size(house, 4096)  # now not even a small row fits
+            status, body, _ = await client.call("GET", "/readyz")
+            assert (status, body.get("code")) == (503, "storage_full"), body
             limit_file_size(house, resource.RLIM_INFINITY)
 
             async def serves_again() -> str:
