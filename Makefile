@@ -6,7 +6,7 @@ HELIOGRAPH_HOME ?= ./var
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench drill lock help
+.PHONY: run test check bench drill screenshots lock help
 
 help:           ## Say what each door does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,6 +29,9 @@ bench: $(VENV)/.dev system ## Measure, each figure as a ratio to a baseline of t
 
 drill: $(VENV)/.dev system ## Break three nodes, their database and their carrier under load, and count what became of each message
 	@$(BIN)/python -m drill $(DRILL)
+
+screenshots: $(VENV)/.dev system ## Photograph every page, light and dark, desktop and phone, into screenshots/
+	@$(BIN)/python tools/screenshots.py
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew
 	@$(BIN)/pip install --quiet uv

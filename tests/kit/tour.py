@@ -26,12 +26,14 @@ from heliograph.store.connections import Sender, connections_of_account
 from heliograph.store.conversations import Note, add_note
 from heliograph.store.migrate import migrate
 from tests.kit.browser import open_chromium
+from tests.kit.house import EMULATOR_APP_SECRET, EMULATOR_TOKEN
 from tests.portal.conftest import cookie_of, served
 from tests.portal.makers import make_messages, make_sender, open_window
 
 OWNER, PASSWORD = "ada@larkfield.example", "correct horse battery"
 PRIYA, TOMAS, LAILA = "31612345671", "4915112345672", "971501234563"
 HOUR_MS = 3_600_000
+NO_CARRIER = "http://127.0.0.1:9"  # refuses every call at once
 
 # What people are sent and what they write: short, long, marked up, from right to left, and without a place to break.
 SENT: tuple[tuple[State, str, str], ...] = (
@@ -51,7 +53,7 @@ WRITTEN: tuple[tuple[str, str, str], ...] = (
 )
 
 
-async def furnish(runtime: Runtime) -> list[str]:
+async def furnish(runtime: Runtime, carrier_url: str = NO_CARRIER) -> list[str]:
     """An account that has been at work: senders, tokens, messages in every state, people who answered.
 
     Returns the addresses in the letters that people were sent."""
@@ -66,7 +68,9 @@ async def furnish(runtime: Runtime) -> list[str]:
     await people.set_operator(runtime, OWNER, is_operator=True)
     for name in ("Shop backend", "Ada’s laptop"):
         await tokens.create_token(runtime, account.id, name)
-    sender = await make_sender(runtime, "Larkfield")
+    sender = await make_sender(
+        runtime, "Larkfield", base_url=carrier_url, token=EMULATOR_TOKEN, app_secret=EMULATOR_APP_SECRET
+    )
     await make_messages(
         runtime,
         [

@@ -25,8 +25,8 @@ async def make_sender(runtime: Runtime, name: str = "Lark", email: str = EMAIL, 
     number = senders.Number(
         phone_number_id=options.pop("phone_number_id", "100000000000001"),
         business_account_id="200000000000002",
-        token="token",
-        app_secret="secret",
+        token=options.pop("token", "token"),
+        app_secret=options.pop("app_secret", "secret"),
         base_url=options.pop("base_url", "https://graph.facebook.com"),
     )
     row = await senders.connect_number(
