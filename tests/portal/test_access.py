@@ -100,6 +100,7 @@ def test_every_route_has_a_rule() -> None:
 def test_what_is_public() -> None:
     """The routes that need no log-in, by name: each new one is a decision."""
     assert {route.path for route in all_routes() if route.rule is Rule.PUBLIC} == {
+        "/appearance",
         "/confirm/{token:str}",
         "/forgot",
         "/invitation/{token:str}",

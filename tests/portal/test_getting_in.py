@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import aiohttp
+import pytest
 from msgspec import structs
 from tests.portal.conftest import PASSWORD, Browser, new_browser, served
 
 from heliograph.accounts import people
 from heliograph.accounts.sessions import MOST_OF_PAIR
+from heliograph.portal import languages
 from heliograph.portal.app import Portal
 from heliograph.runtime import Runtime
 
@@ -180,6 +182,38 @@ async def test_password_change_ends_other_sessions(ada: Browser, other_browser: 
     assert (await other_browser.get("/account")).path.startswith("/login")
     assert (await other_browser.log_in("ada@larkfield.example")).status == 401
     assert (await other_browser.log_in("ada@larkfield.example", "a new long password")).status == 200
+
+
+async def test_language_and_colours(runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a browser chooses holds on every page, before the log-in too, until it leaves the choice to the system again."""
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    (tmp_path / "he.po").write_text(f'{header}msgid "Log in"\nmsgstr "כניסה"\n')
+    monkeypatch.setattr(languages.Languages.__init__, "__defaults__", (tmp_path,))
+    await people.create_account(runtime, name="Lark", email="ada@larkfield.example", password=PASSWORD)
+    room = Portal(runtime)
+    await room.start()
+    try:
+        async with served(room) as base, new_browser(base) as one:
+            page = await one.get("/login")
+            assert '<html lang="en" dir="ltr">' in page
+            before = {"Referer": f"{base}/login"}
+            page = await one.post("/appearance", {"theme": "dark", "language": "he"}, headers=before)
+            assert page.path == "/login"
+            assert '<html lang="he" dir="rtl" data-theme="dark">' in page
+            assert "כניסה" in page
+            await one.log_in("ada@larkfield.example")
+            page = await one.get("/account")
+            assert '<html lang="he" dir="rtl" data-theme="dark">' in page
+            assert '<option value="he" selected>' in page
+            assert '<option value="dark" selected>' in page
+            page = await one.post("/appearance", {"theme": ""}, headers={"Referer": f"{base}/account"})
+            assert (page.path, '<html lang="he" dir="rtl">' in page) == ("/account", True)
+            page = await one.post("/appearance", {"language": ""}, headers={"Referer": "https://evil.example/"})
+            assert (page.path, '<html lang="en" dir="ltr">' in page) == ("/", True)
+            for wrong in ({"theme": "pink"}, {"language": "tlh"}):
+                assert (await one.post("/appearance", wrong)).status == 422
+    finally:
+        await room.stop()
 
 
 async def test_forms_need_their_token(ada: Browser, other_browser: Browser) -> None:

@@ -12,7 +12,7 @@ from heliograph.accounts.sessions import recognise_visitor
 from heliograph.core.ids import new_secret
 from heliograph.portal import languages
 from heliograph.portal.security import HEADERS, HTTPS_HEADER, cookie_name
-from heliograph.portal.visit import GUEST_COOKIE, SAID_COOKIE, SESSION_COOKIE, THEME_COOKIE, Caller, Desk, Said
+from heliograph.portal.visit import GUEST_COOKIE, SAID_COOKIE, SESSION_COOKIE, THEME_COOKIE, THEMES, Caller, Desk, Said
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,7 +50,7 @@ async def pass_door(desk: Desk, app: App, scope: Scope, receive: Receive, send: 
             cookies.get(languages.COOKIE, ""), headers.get(b"accept-language", b"").decode("latin-1")
         ),
         said=read_said(desk, cookies.get(SAID_COOKIE, "")),
-        theme=cookies.get(THEME_COOKIE) if cookies.get(THEME_COOKIE) in {"light", "dark"} else None,
+        theme=cookies.get(THEME_COOKIE) if cookies.get(THEME_COOKIE) in THEMES else None,
     )
     extra = [*HEADERS, *([HTTPS_HEADER] if secure else [])]
     if fresh_guest:

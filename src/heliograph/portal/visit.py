@@ -26,7 +26,9 @@ from heliograph.portal.streams import Streams
 from heliograph.runtime import Runtime
 
 SESSION_COOKIE, GUEST_COOKIE, SAID_COOKIE, THEME_COOKIE = "heliograph", "heliograph_guest", "heliograph_said", "theme"
+THEMES = ("light", "dark")  # without a choice, as the system has it
 SAID_FOR_S = 60
+CHOICE_FOR_S = 31_536_000
 
 Answer = Response[bytes]  # what a view returns
 
@@ -198,6 +200,10 @@ class Visit:
 
     def close_session(self, answer: Answer) -> None:
         answer.set_cookie(self._cookie(cookie_name(SESSION_COOKIE, secure=self.caller.secure), "", 0))
+
+    def keep_choice(self, answer: Answer, name: str, value: str) -> None:
+        """Let this browser remember how it wants the portal; an empty value forgets it."""
+        answer.set_cookie(self._cookie(name, value, CHOICE_FOR_S if value else 0))
 
     def _cookie(self, name: str, value: str, max_age_s: int) -> Cookie:
         return Cookie(

@@ -11,6 +11,7 @@ from heliograph.accounts import people, senders, sessions
 from heliograph.accounts import second_factor as factors
 from heliograph.core.ids import id_of
 from heliograph.errors import Invalid, NotFound
+from heliograph.portal import languages
 from heliograph.portal.access import Rule
 from heliograph.portal.account import members, second_factor
 from heliograph.portal.choices import country_choices, zone_choices
@@ -62,6 +63,7 @@ async def render_account(
         zones=zone_choices(),
         senders=[("", visit.gettext("None")), *((sender.name, sender.name) for sender in own)],
         sessions=[(session, describe_agent(session.agent)) for session in known],
+        language_chosen=visit.request.cookies.get(languages.COOKIE, ""),
         codes_left=await factors.count_recovery_codes(visit.runtime, user.id),
         current_id=visit.known.session.id,
     )

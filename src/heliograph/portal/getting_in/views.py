@@ -1,20 +1,17 @@
-"""Open an account, log in, log out, choose the language."""
+"""Open an account, log in, log out."""
 
 import asyncio
 from typing import Any
 
 from babel import Locale
 from litestar import get, post
-from litestar.datastructures import Cookie
-from litestar.params import FromPath
 
 from heliograph.accounts import people, sandbox, sessions
 from heliograph.accounts.audit import Actor, record
-from heliograph.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unavailable
-from heliograph.portal import languages
+from heliograph.errors import Conflict, Forbidden, Invalid, TooManyRequests, Unavailable
 from heliograph.portal.access import Rule
 from heliograph.portal.choices import country_choices, guess_country, zone_choices
-from heliograph.portal.getting_in import mailed, second_factor
+from heliograph.portal.getting_in import appearance, mailed, second_factor
 from heliograph.portal.getting_in.entering import admit, enter, refusal_of, safe_next
 from heliograph.portal.visit import Answer, Form, OnVisit, Visit
 from heliograph.store.accounts import Account, User
@@ -126,24 +123,13 @@ async def log_out(visit: OnVisit) -> Answer:
     return answer
 
 
-@get("/language/{code:str}", opt={"rule": Rule.PUBLIC})
-async def choose_language(visit: OnVisit, code: FromPath[str]) -> Answer:
-    if code not in visit.desk.pages.languages.codes:
-        raise NotFound("This portal does not speak that language.")
-    referrer = visit.request.headers.get("referer", "")
-    back = referrer.removeprefix(visit.caller.base_url) if referrer.startswith(visit.caller.base_url + "/") else "/"
-    answer = visit.go(safe_next(back))
-    answer.set_cookie(Cookie(key=languages.COOKIE, value=code, max_age=31_536_000, path="/", samesite="lax"))
-    return answer
-
-
 ROUTES = (
     show_login,
     log_in,
     show_signup,
     sign_up,
     log_out,
-    choose_language,
+    *appearance.ROUTES,
     *second_factor.ROUTES,
     *mailed.ROUTES,
 )
