@@ -9,6 +9,7 @@ from heliograph.core.statuses import State
 from heliograph.runtime import Runtime
 from heliograph.store import messages as message_store
 from heliograph.store import people as people_store
+from heliograph.store import templates as template_store
 from heliograph.store.connections import Sender
 from heliograph.store.engine import Tx
 from heliograph.store.messages import Filters, Message, NewMessage
@@ -31,6 +32,10 @@ async def make_sender(runtime: Runtime, name: str = "Lark", email: str = EMAIL, 
     )
     row = await senders.connect_number(
         runtime, await account_of(runtime, email), number, NumberFacts(display_number="15550100001")
+    )
+    at_ms, business = now_ms(), row.business_account
+    await runtime.database.write(  # as if its templates had been fetched: no page asks the carrier for them
+        lambda tx: template_store.record_sync_trouble(tx, row.account_id, business, at_ms, "")
     )
     return await senders.add_sender(runtime, row, name, **options)
 

@@ -7,12 +7,15 @@ import msgspec
 from tests.kit.browser import open_chromium, watch_page
 from tests.kit.house import open_house
 from tests.portal.conftest import PASSWORD, Browser
-from tests.portal.makers import EMAIL, make_message, make_sender, open_window, path_of, stored
+from tests.portal.makers import EMAIL, account_of, make_message, make_sender, open_window, path_of, stored
 
 from heliograph.accounts import people
+from heliograph.accounts.templates import read_template
+from heliograph.core.ids import now_ms
 from heliograph.portal.send.drafts import read_draft
 from heliograph.portal.visit import Form
 from heliograph.runtime import Runtime
+from heliograph.store import templates as template_store
 
 FORM = {"recipients": "+31 6 12345678", "sender": "Lark", "kind": "text", "text": "Hello", "key": "k1"}
 
@@ -99,7 +102,7 @@ async def test_templates(ada: Browser, runtime: Runtime) -> None:
     await make_sender(runtime)
     await ada.get("/send")
     fields = {"kind": "template", "template_name": "order_ready", "variables": "Ada\r\n20418", "text": "not this"}
-    page = await ada.post("/send", {**FORM, **fields, "media_url": "https://lark.example/a.png"})
+    page = await ada.post("/send", {**FORM, **fields, "template_image": "https://lark.example/a.png"})
     assert page.status == 200
     (message,) = await stored(runtime)
     assert message.text == ""
@@ -114,6 +117,52 @@ async def test_templates(ada: Browser, runtime: Runtime) -> None:
             {"type": "body", "parameters": [{"type": "text", "text": "Ada"}, {"type": "text", "text": "20418"}]},
         ],
     }
+
+
+READY = [
+    {"type": "HEADER", "format": "TEXT", "text": "Order {{1}}"},
+    {"type": "BODY", "text": "Hi {{1}}, it is ready."},
+]
+
+
+async def approve(runtime: Runtime, name: str, components: object, status: str = "APPROVED") -> None:
+    """A template as the carrier would tell of it."""
+    account_id = await account_of(runtime)
+    told = {"id": f"9{name}", "name": name, "language": "en_US", "status": status, "components": components}
+    made = read_template(account_id, "200000000000002", told, now_ms())
+    assert made
+    await runtime.database.write(lambda tx: template_store.put_template(tx, made))
+
+
+async def test_choose_a_template(ada: Browser, runtime: Runtime) -> None:
+    """Approved templates stand to be chosen; each asks for what it wants filled in, shows it, and is sent with its words."""
+    await make_sender(runtime)
+    await approve(runtime, "order_ready", READY)
+    await approve(runtime, "in_review", READY, "PENDING")
+    page = await ada.get("/send")
+    assert "order_ready, English" in page
+    assert "in_review" not in page
+    form = {**FORM, "kind": "template", "choice": "9order_ready", "slot.header.1": "20418"}
+    page = await ada.post("/send", form)
+    assert page.status == 422
+    assert 'id="slot.body.1-error"' in page
+    assert not await stored(runtime)
+    form["slot.body.1"] = "Ada\nand *Bo*"
+    page = await ada.post("/send/preview", form, headers={"X-Part": "1"})
+    assert "Order 20418" in page
+    assert "Hi Ada" in page
+    await ada.post("/send", form)
+    (message,) = await stored(runtime)
+    assert msgspec.json.decode(message.template or "")["components"] == [
+        {"type": "header", "parameters": [{"type": "text", "text": "20418"}]},
+        {"type": "body", "parameters": [{"type": "text", "text": "Ada and *Bo*"}]},
+    ]
+    assert message.text.startswith("Hi Ada")
+    page = await ada.get(f"/send?again={message.id.hex()}")
+    assert 'value="20418"' in page
+    assert '<option value="9order_ready" selected>' in page
+    page = await ada.post("/send/preview", {**form, "choice": "other"}, headers={"X-Part": "1"})
+    assert 'name="template_name"' in page
 
 
 async def test_preview_tells_the_window(ada: Browser, runtime: Runtime) -> None:

@@ -6,40 +6,55 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec import Struct, structs
 
 from heliograph.accept.sending import SendRequest
 from heliograph.accept.storing import Key
 from heliograph.accounts import senders
 from heliograph.channels.whatsapp.payloads import BLANKS, LONGEST_CAPTION, LONGEST_TEXT
+from heliograph.channels.whatsapp.templates import Shown, Slot, show, slots_of, template_object
 from heliograph.core.ids import new_secret, now_ms
 from heliograph.core.phone_numbers import BadRecipient, read_recipients, split_recipients
 from heliograph.core.schedule_times import NotASchedule, read_schedule_time
 from heliograph.dispatch.choosing import has_window_template, window_closes_at_ms
+from heliograph.errors import Invalid
 from heliograph.portal.visit import Visit
+from heliograph.store import connections as connection_store
 from heliograph.store import people as people_store
+from heliograph.store import templates as template_store
 from heliograph.store.connections import ConnectionRow, Sender
 from heliograph.store.engine import Tx
+from heliograph.store.templates import Template
 
 SHOWN_WAYS = 8  # of how many recipients the page tells the window
 READ_ELSEWHERE_FROM = 100  # so many numbers take long enough to be read in a thread
+OTHER = "other"  # the choice of a template by its name
+SLOT = "slot."  # begins the names of the fields that fill in a template
+MOST_TEMPLATES = 200  # to choose from
 CARRIERS_OWN = ".facebook.com"
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """The form's fields, as texts. `kind`: text or template; `variables`: one a line; `leave_out`: send to the good ones."""
+    """The form's fields, as texts. `kind`: text or template; `leave_out`: send to the good ones.
+
+    A template is a `choice` among those that the carrier has approved (its carrier_id), filled in by `slots`; or, with OTHER
+    or where we know of none, it has a name, a language and `variables`, one a line."""
 
     recipients: str = ""
     sender: str = ""
     kind: str = "text"
     text: str = ""
     media_url: str = ""
+    choice: str = ""
     template_name: str = ""
     template_language: str = "en_US"
+    template_image: str = ""
     variables: str = ""
     schedule: str = ""
     leave_out: str = ""
     key: str = ""
+    slots: dict[str, str] = {}
 
     @property
     def is_template(self) -> bool:
@@ -54,29 +69,42 @@ class Draft(Struct, frozen=True, kw_only=True):
         """How many characters the text may have."""
         return LONGEST_CAPTION if self.media_url else LONGEST_TEXT
 
-    def template(self) -> dict[str, Any] | None:
-        """The carrier's template object."""
+    def template(self, chosen: Template | None) -> dict[str, Any] | None:
+        """The carrier's template object. Raises Invalid for variables that are not filled in, as `slot.<key>`."""
         if not self.is_template:
             return None
-        components: list[dict[str, Any]] = []
-        if self.media_url:
-            image = {"type": "image", "image": {"link": self.media_url}}
-            components.append({"type": "header", "parameters": [image]})
+        if chosen is not None:
+            components = msgspec.json.decode(chosen.components)
+            try:
+                return template_object(chosen.name, chosen.language, chosen.parameter_format, components, self.slots)
+            except Invalid as error:
+                raise Invalid({f"slot.{key}": told for key, told in error.errors.items()}) from None
+        parts: list[dict[str, Any]] = []
+        if self.template_image:
+            image = {"type": "image", "image": {"link": self.template_image}}
+            parts.append({"type": "header", "parameters": [image]})
         if self.variables:
             texts = [{"type": "text", "text": line} for line in self.variable_list]
-            components.append({"type": "body", "parameters": texts})
-        return {"name": self.template_name, "language": {"code": self.template_language}, "components": components}
+            parts.append({"type": "body", "parameters": texts})
+        return {"name": self.template_name, "language": {"code": self.template_language}, "components": parts}
 
-    def request(self) -> SendRequest:
-        """What a program would ask of the API."""
+    def shown(self, chosen: Template | None) -> Shown | None:
+        """What the chosen template says, filled in as far as it is."""
+        if not self.is_template or chosen is None:
+            return None
+        return show(msgspec.json.decode(chosen.components), self.slots)
+
+    def request(self, chosen: Template | None) -> SendRequest:
+        """What a program would ask of the API; of a template that we know, its words are kept with the message."""
+        shown = self.shown(chosen)
         return SendRequest(
             recipient=self.recipients,
             sender_id=self.sender or None,
             type="whatsapp",
-            message=None if self.is_template else self.text or None,
+            message=shown.body if shown else None if self.is_template else self.text or None,
             media_url=None if self.is_template else self.media_url or None,
             schedule_time=self.schedule or None,
-            template=self.template(),
+            template=self.template(chosen),
         )
 
     def idempotency_key(self, account_id: int) -> Key:
@@ -87,7 +115,9 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 def read_draft(values: Mapping[str, str]) -> Draft:
     """From a form or an address; what is missing is empty. Browsers write a line's end as CR LF."""
-    given = {name: values[name].replace("\r\n", "\n").replace("\r", "\n") for name in Draft.__struct_fields__}
+    fields = set(Draft.__struct_fields__) - {"slots"}
+    given: dict[str, Any] = {name: values[name].replace("\r\n", "\n").replace("\r", "\n") for name in fields}
+    given["slots"] = {name.removeprefix(SLOT): text for name, text in values.items() if name.startswith(SLOT)}
     given["kind"] = "template" if given["kind"] == "template" else "text"
     given["template_language"] = given["template_language"] or "en_US"
     given["key"] = given["key"] or new_secret(16)
@@ -113,8 +143,22 @@ class Plan(Struct, frozen=True, kw_only=True):
     ways: list[Way]
     sender: Sender | None
     connection: ConnectionRow | None
+    templates: list[Template]
     is_sandbox: bool
     at_ms: int
+
+    @property
+    def chosen(self) -> Template | None:
+        """The template that is sent, of those to choose from."""
+        return next((one for one in self.templates if one.carrier_id == self.draft.choice), None)
+
+    @property
+    def slots(self) -> list[Slot]:
+        return slots_of(msgspec.json.decode(self.chosen.components)) if self.chosen else []
+
+    @property
+    def shown(self) -> Shown | None:
+        return self.draft.shown(self.chosen)
 
     @property
     def folded_text(self) -> str:
@@ -162,16 +206,44 @@ async def plan_draft(visit: Visit, desk: Desk, draft: Draft) -> Plan:
     at_ms = due_at_ms(visit, draft)
     shown = good[:SHOWN_WAYS]
     last = await last_inbounds(visit, sender, shown) if sender else [None] * len(shown)
+    connection = desk.connections.get(sender.connection_id) if sender else None
+    known = await list_templates(visit, connection)
     return Plan(
-        draft=draft,
+        draft=with_choice(draft, known),
         good=good,
         bad=bad,
         ways=[choose_way(draft, sender, person, wrote, at_ms) for person, wrote in zip(shown, last, strict=True)],
         sender=sender,
-        connection=desk.connections.get(sender.connection_id) if sender else None,
+        connection=connection,
+        templates=known,
         is_sandbox=desk.is_sandbox(sender),
         at_ms=at_ms,
     )
+
+
+def with_choice(draft: Draft, known: list[Template]) -> Draft:
+    """Until somebody chooses, the template of the name that is given, or else the first one is chosen."""
+    if draft.choice == OTHER or any(one.carrier_id == draft.choice for one in known):
+        return draft
+    named = (draft.template_name, draft.template_language)
+    found = next((one for one in known if not draft.template_name or (one.name, one.language) == named), None)
+    return structs.replace(draft, choice=found.carrier_id if found else OTHER)
+
+
+async def list_templates(visit: Visit, connection: ConnectionRow | None) -> list[Template]:
+    """What the carrier has approved for the number's business account, without what stands still there."""
+    if connection is None:
+        return []
+    account_id, business = visit.account_id, connection.business_account
+
+    async def work(tx: Tx) -> list[Template]:
+        found = await template_store.templates_of_account(
+            tx, account_id, MOST_TEMPLATES, status="APPROVED", business_account=business
+        )
+        held = await connection_store.template_holds(tx, account_id, business)
+        return [one for one in found if (one.name, one.language) not in held]
+
+    return await visit.runtime.database.read(work)
 
 
 def due_at_ms(visit: Visit, draft: Draft) -> int:

@@ -1,15 +1,21 @@
 """The page that sends, its preview while one types, and what its button does."""
 
+import msgspec
+from babel import Locale
 from litestar import get, post
 from msgspec import structs
 
 from heliograph.accept.sending import prepare_send
 from heliograph.accept.storing import Entry
+from heliograph.accounts import templates
 from heliograph.accounts.tokens import fold_sender
+from heliograph.channels.whatsapp.payloads import template_name
+from heliograph.channels.whatsapp.templates import values_of
 from heliograph.core.ids import id_of, now_ms, uid_of
 from heliograph.errors import Forbidden, Invalid
 from heliograph.portal.access import Rule
 from heliograph.portal.send.drafts import Desk, Draft, open_desk, plan_draft, read_draft
+from heliograph.portal.templates import telling
 from heliograph.portal.visit import Answer, OnVisit, Said, Visit
 from heliograph.store import messages as message_store
 from heliograph.store.messages import Message
@@ -37,13 +43,18 @@ async def find_again(visit: Visit) -> Message | None:
 
 
 def draft_of(message: Message, draft: Draft) -> Draft:
-    """The same once more; of a template only its text is not known here, so it is chosen anew."""
+    """The same once more, a template with the values that it went with."""
+    template = msgspec.json.decode(message.template) if message.template else {}
+    name, language = template_name(template) if template else ("", "")
     return structs.replace(
         draft,
+        template_name=name,
+        template_language=language or draft.template_language,
+        slots=values_of(template),
         recipients=f"+{message.person}" if message.person.isdecimal() else message.person,
         sender=message.sender,
         kind="template" if message.template else draft.kind,
-        text=message.text,
+        text="" if message.template else message.text,
         media_url=message.media_url or "" if message.direction == "outgoing" else "",
     )
 
@@ -79,12 +90,17 @@ async def render_send(
     errors: dict[str, list[str]] | None = None,
     is_again: bool = False,
 ) -> Answer:
+    if draft.is_template:
+        await templates.fetch_if_never(visit.runtime, visit.desk.whatsapp, visit.account_id)
+    plan = await plan_draft(visit, desk, draft)
     return visit.render(
         "send/parts.html" if visit.wants_part else "send/send.html",
         status=status,
-        draft=draft,
-        plan=await plan_draft(visit, desk, draft),
+        draft=plan.draft,
+        plan=plan,
         senders=desk.senders,
+        telling=telling,
+        locale=Locale.parse(visit.caller.language),
         errors=errors,
         is_again=is_again,
     )
@@ -104,9 +120,10 @@ async def send(visit: OnVisit) -> Answer:
     draft = with_sender(visit, desk, read_draft(await visit.form()))
     known = {fold_sender(sender.name): sender for sender in desk.senders}
     user_id = visit.known.user.id
+    chosen = (await plan_draft(visit, desk, draft)).chosen if draft.is_template else None
     try:
         prepared = prepare_send(
-            visit.known.account, known, draft.request(), visit.settings, now_ms(), {"user_id": user_id}
+            visit.known.account, known, draft.request(chosen), visit.settings, now_ms(), {"user_id": user_id}
         )
         if prepared.refused and not draft.leave_out:
             raise Invalid({"recipient": [one.sentence for one in prepared.refused[:20]]})

@@ -131,7 +131,10 @@ async function loadPart(ids, address, options = {}) {
   if (options.isStale && options.isStale()) return;
   const pairs = ids.split(" ").map((id) => [document.getElementById(id), page.getElementById(id)]);
   if (pairs.some(([stale, fresh]) => !stale || !fresh)) { if (!options.quiet) location.href = address; return; }
-  pairs.forEach(([stale, fresh]) => { if (stale.outerHTML !== fresh.outerHTML) put(stale, fresh); });
+  pairs.forEach(([stale, fresh]) => {
+    const { version } = stale.dataset;  // fields that one types in: replaced only when they become other fields
+    if (version === undefined ? stale.outerHTML !== fresh.outerHTML : version !== fresh.dataset.version) put(stale, fresh);
+  });
 }
 function put(stale, fresh) {
   [stale, ...stale.querySelectorAll("[data-live]")].forEach((place) => place.live && place.live.close());
