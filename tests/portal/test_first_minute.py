@@ -45,7 +45,9 @@ async def test_the_whole_first_minute(tmp_path: Path) -> None:
     """Open an account, press Send, see it read, press for a token, run the line shown: it sends the same message again."""
     async with (
         open_house(tmp_path, sandbox_url="{carrier}") as house,
-        open_chromium(house.url, timezone_id="Asia/Tokyo") as context,
+        open_chromium(
+            house.url, timezone_id="Asia/Tokyo", permissions=["clipboard-read", "clipboard-write"]
+        ) as context,
     ):
         page = await context.new_page()
         wrong = watch_page(page, house.url)
@@ -61,6 +63,9 @@ async def test_the_whole_first_minute(tmp_path: Path) -> None:
         assert token
         assert curl
         assert token in curl
+        await page.get_by_role("button", name="Copy", exact=True).click()
+        await page.get_by_text("Copied").wait_for(state="attached")
+        assert await page.evaluate("navigator.clipboard.readText()") == curl
         assert '"status":"success"' in await run("sh", "-c", curl)
         sent = await house.carrier.messages()
         await page.goto("/messages")
