@@ -25,6 +25,7 @@ from heliograph.status.applying import apply_event
 from heliograph.store.connections import Sender, connections_of_account
 from heliograph.store.conversations import Note, add_note
 from heliograph.store.migrate import migrate
+from heliograph.store.templates import Template, put_template
 from tests.kit.browser import open_chromium
 from tests.kit.house import EMULATOR_APP_SECRET, EMULATOR_TOKEN
 from tests.portal.conftest import cookie_of, served
@@ -89,6 +90,7 @@ async def furnish(runtime: Runtime, carrier_url: str = NO_CARRIER) -> list[str]:
     await open_window(runtime, sender, PRIYA)
     for person, name, text in WRITTEN:
         await hear(runtime, sender, person, name, text)
+    await runtime.database.write(lambda tx: put_template(tx, template_of(account.id)))
     note = Note(account.id, new_id(), PRIYA, owner.id, "She has had the *blue* one since 2019.", now_ms())
     await runtime.database.write(lambda tx: add_note(tx, note))
     return [
@@ -96,6 +98,23 @@ async def furnish(runtime: Runtime, carrier_url: str = NO_CARRIER) -> list[str]:
         f"/reset/{await mail_links.make_link(runtime, 'reset', account.id, OWNER)}",
         f"/invitation/{await mail_links.invite(runtime, account.id, 'bo@larkfield.example', 'member')}",
     ]
+
+
+def template_of(account_id: int) -> Template:
+    return Template(
+        account_id=account_id,
+        business_account="200000000000002",
+        name="order_ready",
+        language="en_GB",
+        carrier_id="4711",
+        category="UTILITY",
+        status="APPROVED",
+        quality="GREEN",
+        rejected_reason="NONE",
+        parameter_format="POSITIONAL",
+        components='[{"type": "BODY", "text": "Your order {{1}} is ready.", "example": {"body_text": [["4711"]]}}]',
+        seen_at_ms=now_ms(),
+    )
 
 
 async def hear(runtime: Runtime, sender: Sender, person: str, name: str, text: str) -> None:
