@@ -134,6 +134,20 @@ async def test_pages_of_the_list(ada: Browser, line: Line) -> None:
     assert list(ids(page)) == [f"t{n:03}" for n in range(50, 100)]
 
 
+async def test_a_template_of_low_quality(ada: Browser, line: Line) -> None:
+    """The list tells by a mark and a word that people block it."""
+    at_ms, account_id = now_ms(), line.row.account_id
+    told = {"id": "7", "name": "spring", "language": "nl", "status": "APPROVED", "quality_score": {"score": "RED"}}
+    made = templates.read_template(account_id, line.row.business_account, told, at_ms)
+    assert made is not None
+    business = line.row.business_account
+    await line.runtime.database.write(lambda tx: store.put_templates(tx, account_id, business, [made], at_ms))
+    page = await ada.get("/templates")
+    assert page.status == 200
+    assert "Low" in page
+    assert "Low: many people block or report it" in await ada.get("/templates/one/7")
+
+
 async def test_one(ada: Browser, line: Line) -> None:
     """A template is shown as the phone shows it, with what to do when Meta has stopped it or the dispatcher holds it."""
     known = ids(await ada.get("/templates"))
