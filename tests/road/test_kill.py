@@ -19,7 +19,7 @@ from tests.kit.house import Carrier, Client, House, Program, Tenant, open_house
 from tests.kit.waiting import eventually
 
 CALLERS = 6
-KILLS = 8
+KILLS = 6
 NUMBERS = itertools.count(31610000000)
 
 
